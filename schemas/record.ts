@@ -1,0 +1,143 @@
+import { z } from 'zod';
+
+/**
+ * Coordinates of a record: who wrote it, where in its numbering. They travel unchanged from spool to table, in the
+ * log's headers, and are what dedupe sees: a number never means two things.
+ */
+export const CoordinatesSchema = z.strictObject({
+  /** The enrolled token's id, or `broker` where holding the brokers' credentials is the trust. */
+  collector: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  /** The spool: a UUID made with its folder. */
+  instance: z.string().regex(/^[A-Za-z0-9._-]{1,64}$/),
+  /** UUIDv7 made each time the spool is opened. */
+  epoch: z.uuid(),
+  lane: z.int().min(0).max(4095),
+  /** From 1. */
+  seq: z.int().min(1).max(Number.MAX_SAFE_INTEGER),
+});
+export type Coordinates = z.infer<typeof CoordinatesSchema>;
+export type LaneId = Omit<Coordinates, 'seq'>;
+
+/**
+ * What a raw record is. `event` is numbered (or foreign: without coordinates). The others are control records of a
+ * lane, unnumbered: `open` first in each lane; `alive` and `end` carry the last number given; `gap` tells of events
+ * dropped because the spool was full (they have no numbers).
+ */
+export const RECORD_KINDS = ['event', 'open', 'alive', 'end', 'gap'] as const;
+export type RecordKind = (typeof RECORD_KINDS)[number];
+
+/** Names of the log's headers on `mcp.calls.raw.v1`. */
+export const HEADER = {
+  record: 'tm-record',
+  collector: 'tm-collector',
+  instance: 'tm-instance',
+  epoch: 'tm-epoch',
+  lane: 'tm-lane',
+  seq: 'tm-seq',
+  /** `alive` and `end`: the last number given. */
+  last: 'tm-last',
+  /** `gap`: how many events were dropped. */
+  dropped: 'tm-dropped',
+  /** Foreign events: their source id, the key of dedupe. */
+  foreignId: 'tm-foreign-id',
+  /** `1` where the credential that brought it in may say `verified` and report a cost. */
+  trusted: 'tm-trusted',
+  /** Set by the pump when it sent a record again without its content. */
+  stripped: 'tm-stripped',
+  /** `mcp.dlq.v1` → raw: the dead-letter offset that a replay fills. */
+  replayOf: 'tm-replay-of',
+  traceparent: 'traceparent',
+  contentType: 'content-type',
+  ceId: 'ce_id',
+  ceSource: 'ce_source',
+  ceType: 'ce_type',
+  ceTime: 'ce_time',
+  ceSpecVersion: 'ce_specversion',
+} as const;
+
+/** A raw record as it stands in a spool, on the wire of `POST /v1/events`, and (headers + value) in the log. */
+export interface RawRecord {
+  readonly kind: RecordKind;
+  /** Absent on foreign events. */
+  readonly at?: LaneId & { readonly seq?: number };
+  readonly last?: number;
+  readonly dropped?: number;
+  readonly foreignId?: string;
+  readonly trusted: boolean;
+  readonly stripped?: boolean;
+  readonly replayOf?: string;
+  readonly traceparent?: string;
+  /** JSON text of a `CallEvent`; empty for control records. */
+  readonly value: Uint8Array | string;
+}
+
+const int = (text: string | undefined): number | undefined => {
+  if (text === undefined || !/^\d{1,16}$/.test(text)) return undefined;
+  return Number(text);
+};
+
+/** Headers of a raw record. */
+export function toHeaders(record: RawRecord): Record<string, string> {
+  const headers: Record<string, string> = { [HEADER.record]: record.kind };
+  if (record.at !== undefined) {
+    headers[HEADER.collector] = record.at.collector;
+    headers[HEADER.instance] = record.at.instance;
+    headers[HEADER.epoch] = record.at.epoch;
+    headers[HEADER.lane] = String(record.at.lane);
+    if (record.at.seq !== undefined) headers[HEADER.seq] = String(record.at.seq);
+  }
+  if (record.last !== undefined) headers[HEADER.last] = String(record.last);
+  if (record.dropped !== undefined) headers[HEADER.dropped] = String(record.dropped);
+  if (record.foreignId !== undefined) headers[HEADER.foreignId] = record.foreignId;
+  if (record.trusted) headers[HEADER.trusted] = '1';
+  if (record.stripped) headers[HEADER.stripped] = '1';
+  if (record.replayOf !== undefined) headers[HEADER.replayOf] = record.replayOf;
+  if (record.traceparent !== undefined) headers[HEADER.traceparent] = record.traceparent;
+  return headers;
+}
+
+/** The record that headers and value stand for, or the reason why they stand for none. */
+export function fromHeaders(
+  headers: Readonly<Record<string, string>>,
+  value: Uint8Array,
+): RawRecord | { problem: string } {
+  const kind = headers[HEADER.record] as RecordKind | undefined;
+  if (kind === undefined || !RECORD_KINDS.includes(kind))
+    return { problem: `header ${HEADER.record} is not a record kind` };
+  let at: RawRecord['at'];
+  if (headers[HEADER.epoch] !== undefined) {
+    const seq = int(headers[HEADER.seq]);
+    const parsed = CoordinatesSchema.safeParse({
+      collector: headers[HEADER.collector],
+      instance: headers[HEADER.instance],
+      epoch: headers[HEADER.epoch],
+      lane: int(headers[HEADER.lane]),
+      seq: seq ?? 1,
+    });
+    if (!parsed.success)
+      return {
+        problem: `coordinates: ${parsed.error.issues[0]?.path.join('.')}: ${parsed.error.issues[0]?.message}`,
+      };
+    const { seq: _, ...lane } = parsed.data;
+    if (kind === 'event' && seq === undefined) return { problem: `header ${HEADER.seq} is missing` };
+    at = kind === 'event' ? { ...lane, seq: seq as number } : lane;
+  } else if (kind !== 'event') {
+    return { problem: `a ${kind} record has no lane` };
+  }
+  const last = int(headers[HEADER.last]);
+  if ((kind === 'alive' || kind === 'end') && last === undefined)
+    return { problem: `header ${HEADER.last} is missing` };
+  const dropped = int(headers[HEADER.dropped]);
+  return {
+    kind,
+    trusted: headers[HEADER.trusted] === '1',
+    value,
+    ...(at !== undefined && { at }),
+    ...(last !== undefined && { last }),
+    ...(dropped !== undefined && { dropped }),
+    ...(headers[HEADER.foreignId] !== undefined && { foreignId: headers[HEADER.foreignId] }),
+    ...(headers[HEADER.stripped] === '1' && { stripped: true }),
+    ...(headers[HEADER.replayOf] !== undefined && { replayOf: headers[HEADER.replayOf] }),
+    ...(headers[HEADER.traceparent] !== undefined && { traceparent: headers[HEADER.traceparent] }),
+  };
+}
