@@ -84,7 +84,10 @@ const common = {
   collector: z.strictObject({ kind: z.enum(COLLECTOR_KINDS), version: text(64) }),
   /** False where the spool was memory only. */
   durable: z.boolean(),
-  tags: z.record(text(128), text(1024)).refine((tags) => Object.keys(tags).length <= 64, 'at most 64 tags'),
+  tags: z
+    .record(text(128), text(1024))
+    .refine((tags) => Object.keys(tags).length <= 64, 'at most 64 tags')
+    .meta({ maxProperties: 64 }),
 };
 
 /** An observation of one call by one collector. Names follow OpenTelemetry's conventions: see `otel.ts`. */

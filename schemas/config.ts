@@ -1,0 +1,106 @@
+import { z } from 'zod';
+
+/**
+ * `toolmeter.yaml`. Every key has a default or is optional; each can be overridden by an environment variable, its
+ * path in capitals joined with `_` after `TOOLMETER_` (`api.port` → `TOOLMETER_API_PORT`). Secrets come by reference
+ * only: `{ env: NAME }` or `{ file: PATH }`.
+ */
+export const SecretRefSchema = z.union([
+  z.strictObject({ env: z.string().min(1) }),
+  z.strictObject({ file: z.string().min(1) }),
+]);
+export type SecretRef = z.infer<typeof SecretRefSchema>;
+
+const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
+
+export const ConfigSchema = z.strictObject({
+  log: section({
+    brokers: z
+      .array(z.string().min(1))
+      .default([])
+      .describe('Kafka brokers, host:port. None: the embedded log.'),
+    client_id: z.string().default('toolmeter'),
+    ssl: z.boolean().default(false),
+    sasl: z
+      .strictObject({
+        mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+        username: z.string().min(1),
+        password: SecretRefSchema,
+      })
+      .optional(),
+    compression: z.enum(['none', 'gzip', 'zstd']).default('zstd'),
+    partitions: z
+      .int()
+      .min(1)
+      .max(1024)
+      .optional()
+      .describe('Partitions of each topic. Default: 6 on Kafka, 1 embedded.'),
+    replication: z
+      .int()
+      .min(1)
+      .max(15)
+      .optional()
+      .describe("Copies of each partition. Default: the cluster's."),
+    raw_retention_days: z.number().positive().default(7),
+    calls_retention_days: z.number().positive().default(30),
+    dlq_retention_days: z.number().positive().default(90),
+  }),
+  store: section({
+    url: z.url().optional().describe('ClickHouse over HTTP. None: the embedded engine.'),
+    user: z.string().default('default'),
+    password: SecretRefSchema.optional(),
+    database: z
+      .string()
+      .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)
+      .default('toolmeter'),
+  }),
+  api: section({
+    host: z.string().default('127.0.0.1'),
+    port: z.int().min(0).max(65535).default(7077),
+    allowed_hosts: z
+      .array(z.string())
+      .default([])
+      .describe('Host names, beside loopback, that requests may name.'),
+    allowed_origins: z.array(z.string()).default([]),
+    max_body_bytes: z
+      .int()
+      .min(1024)
+      .default(32 * 1024 * 1024),
+  }),
+  directory: z.string().optional().describe('The team directory: a YAML file with attribution rules.'),
+  prices: z.array(z.string()).default([]).describe('Price overlays: YAML files; later ones win.'),
+  counting: section({
+    default: z.enum(['server_side', 'client']).default('server_side'),
+    servers: z
+      .record(
+        z.string(),
+        z.strictObject({
+          by: z.enum(['server_side', 'client']).default('server_side'),
+          gateway: z.boolean().default(false).describe('The gateway fronts this server.'),
+          metered: z
+            .boolean()
+            .default(false)
+            .describe('This upstream of the gateway meters itself, and counts.'),
+        }),
+      )
+      .default({}),
+  }),
+  capture: section({
+    max_bytes: z
+      .int()
+      .min(0)
+      .max(512 * 1024)
+      .default(64 * 1024)
+      .describe('Captured text a side; 0 leaves content out.'),
+  }),
+  retention: section({
+    content_days: z.int().min(1).max(3650).default(30),
+    calls_months: z.int().min(1).max(240).default(13),
+    accept_past_days: z.int().min(1).max(3650).default(90).describe('Older events are dead letters.'),
+  }),
+  telemetry: section({
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+    otlp_endpoint: z.url().optional(),
+  }),
+});
+export type Config = z.infer<typeof ConfigSchema>;
