@@ -30,6 +30,11 @@ export interface Position {
 /**
  * One partition of one topic, held by one member of a group. Every write through it is fenced: once another member
  * has acquired the partition, each call rejects with `TM_PARTITION_LOST` and has no effect.
+ *
+ * Closing is not losing: when the subscription closes, `signal` aborts and a waiting `read` returns empty, but
+ * `transact` works until the handler has ended. When the partition is lost, `signal.reason` is that error.
+ *
+ * The calls of one owner don't overlap: await each before the next (a `read` may run beside a `transact`).
  */
 export interface OwnedPartition {
   readonly group: string;
@@ -43,23 +48,34 @@ export interface OwnedPartition {
    * Up to `maxRecords` / `maxBytes` committed records from `from` on, in order; waits up to `waitMs` for the first.
    * Empty when none came. Always at least one record where there is one, however large.
    * Where retention has passed `from`, reading goes on at the oldest record: compare offsets to see the gap.
+   * (Offsets are not dense: a gap alone means nothing where transactions or compaction leave holes; compare the first
+   * offset with `watermarks().low`.) Rejects with `TM_LOG_UNAVAILABLE` when the log did not answer within `waitMs`.
    */
   read(from: bigint, limit: { maxRecords: number; maxBytes: number; waitMs: number }): Promise<LogRecord[]>;
   /**
    * One transaction: all records and the group's new position, or nothing. Readers never see records of one that
-   * did not commit. Records over a topic's `maxRecordBytes` reject it whole with `TM_RECORD_TOO_LARGE`.
+   * did not commit. Records over a topic's `maxRecordBytes` reject it whole with `TM_RECORD_TOO_LARGE`, nothing
+   * written, the partition still held. Any other failure leaves the outcome unknown: the partition is then lost, and
+   * `committed()` after its next acquisition says which it was.
+   * A partition that is written here must be written by no other (group, topic, partition): one transactional writer at a time.
    */
   transact(records: readonly NewRecord[], position: Position | null): Promise<void>;
-  /** Every live key and value of this partition of a compacted topic, as of now, after fencing. */
+  /**
+   * Every live key and value of the same partition of a compacted topic, as of now, after fencing. A key may come
+   * more than once; its last value is the one that stands.
+   */
   readCompacted(topic: Topic): AsyncIterable<{ key: string; value: Buffer }>;
 }
 
-/** What a member does with a partition, from its acquisition until `signal` aborts. One call a partition. */
+/**
+ * What a member does with a partition, from its acquisition until `signal` aborts. One call a partition. One that
+ * ends earlier gives the partition up, and it is acquired anew after a pause.
+ */
 export type PartitionHandler = (partition: OwnedPartition) => Promise<void>;
 
 /** A member of a group. */
 export interface Subscription {
-  /** Resolves when at least one assignment has happened (it may be of no partition). */
+  /** Resolves when at least one assignment has happened (it may be of no partition), or at `close`. */
   readonly ready: Promise<void>;
   /** Partitions held now. */
   partitions(): number[];
@@ -76,9 +92,12 @@ export type AppendResult = { ok: true } | { ok: false; code: 'TM_RECORD_TOO_LARG
  */
 export interface EventLog {
   readonly kind: 'kafka' | 'embedded';
-  /** Id of this log, made with its topics: a recreated log is another log. */
+  /** Id of this log, made with its topics: a recreated log is another log. `TM_TOPIC_UNKNOWN` before there are any. */
   logId(): Promise<string>;
-  /** When the four topics had how many partitions. */
+  /**
+   * When the four topics had how many partitions. A new line takes force a minute after it was written: whoever
+   * computes partitions reads this at least that often.
+   */
   schedule(): Promise<PartitionSchedule>;
   /** Creates what is missing, brings settings up to date, adds partitions (and a line to the schedule) where more are asked for. */
   ensureTopics(specs: readonly TopicSpec[]): Promise<void>;
