@@ -1,0 +1,323 @@
+import { ToolmeterError } from '../core/errors.ts';
+import type { Log } from '../core/log.ts';
+import { retry, sleep } from '../core/retry.ts';
+import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
+import { recordSizeBytes } from '../eventlog/record-size.ts';
+import { deadLetterHeaders } from '../schemas/dead-letter.ts';
+import { PROCESSED_MAX_BYTES, TOPICS } from '../schemas/topics.ts';
+import type { StoreClient } from './client.ts';
+import { StoreError } from './errors.ts';
+import {
+  formatMark,
+  NO_MARK,
+  parseMark,
+  type RangeRows,
+  type Refusal,
+  rangeLength,
+  rowsOf,
+} from './range.ts';
+import { type Place, rawOffsetOf } from './rows.ts';
+import type { SinkTopic } from './sink.ts';
+
+/** What became of one range. */
+export interface SinkProgress {
+  readonly topic: string;
+  readonly partition: number;
+  readonly first: bigint;
+  readonly last: bigint;
+  readonly rows: number;
+  readonly refused: number;
+  /** The log's time of the range's first record, and when its rows were committed: freshness. Unix ms. */
+  readonly recordedAtMs: number;
+  readonly committedAtMs: number;
+}
+
+export interface PartitionSinkOptions {
+  readonly topic: SinkTopic;
+  readonly partition: OwnedPartition;
+  readonly client: StoreClient;
+  readonly logId: string;
+  readonly lingerMs: number;
+  readonly log: Log;
+  readonly onRange: (progress: SinkProgress) => void;
+  readonly onRetry: () => void;
+}
+
+/** Below this many records a batch waits for more. */
+const SMALL = 2_000;
+/** What is read at once: a range of 1.3 KB rows, with as much read ahead. */
+const READ_LIMIT = { maxRecords: 10_000, maxBytes: 16 * 1024 * 1024 };
+const IDLE_MS = 1_000;
+/** How long to wait for records that were read before and must be there. */
+const REREAD_MS = 15_000;
+
+/**
+ * One partition of the log into the store, exactly once.
+ *
+ * Before an insert the group's position is committed as the range's first offset with `pending` = its last; the
+ * insert carries a token made of both; then the position after the range is committed. A successor finds `pending`,
+ * reads exactly that range again and asks the table: its rows are there, or they are inserted with the same token,
+ * which makes nothing of an insert still in flight. Every commit is fenced, so an owner that has lost the partition
+ * stops before it inserts anything new.
+ */
+export class PartitionSink {
+  readonly #options: PartitionSinkOptions;
+  readonly #place: Place;
+  #raw = NO_MARK.raw;
+
+  constructor(options: PartitionSinkOptions) {
+    this.#options = options;
+    this.#place = { logId: options.logId, partition: options.partition.partition };
+  }
+
+  /** Runs until the partition is lost or its subscription closes; ranges under way are ended where that is possible. */
+  async run(): Promise<void> {
+    const { partition } = this.#options;
+    try {
+      await this.#loop(await this.#recover());
+    } catch (error) {
+      const lost = error instanceof ToolmeterError && error.code === 'TM_PARTITION_LOST';
+      if (!(lost && partition.signal.aborted)) throw error;
+    }
+  }
+
+  async #loop(from: bigint): Promise<void> {
+    const { partition } = this.#options;
+    let next = from;
+    let ahead = this.#gather(next);
+    while (!partition.signal.aborted) {
+      const batch = await ahead;
+      next = batch.length === 0 ? next : batch.at(-1)!.offset + 1n;
+      ahead = this.#gather(next);
+      // Its failure is met by the `await` above, unless settling fails first: then that is what is told.
+      ahead.catch(() => undefined);
+      for (let rest = batch; rest.length > 0 && !partition.signal.aborted; ) {
+        const length = rangeLength(rest);
+        await this.#settle(rest.slice(0, length), null);
+        rest = rest.slice(length);
+      }
+    }
+  }
+
+  /** Finishes what a predecessor left open; resolves with the next offset to read. */
+  async #recover(): Promise<bigint> {
+    const { partition, log } = this.#options;
+    const position = await partition.committed();
+    if (position === null) return 0n;
+    const mark = parseMark(position.metadata);
+    if (mark === null) {
+      throw new ToolmeterError(
+        'TM_SINK_POSITION',
+        `The group ${partition.group} has a position in ${partition.topic}/${partition.partition} that no sink wrote.`,
+        'Something else commits for this group: give it another group.',
+      );
+    }
+    this.#raw = mark.raw;
+    if (mark.pending === null) return position.offset;
+    const records = await this.#reread(position.offset, mark.pending);
+    log.info(
+      {
+        partition: partition.partition,
+        first: `${position.offset}`,
+        last: `${mark.pending}`,
+        records: records.length,
+      },
+      'finishing the range that a predecessor left open',
+    );
+    await this.#settle(records, { first: position.offset, last: mark.pending });
+    return mark.pending + 1n;
+  }
+
+  async #reread(first: bigint, last: bigint): Promise<LogRecord[]> {
+    const { partition, log } = this.#options;
+    const records: LogRecord[] = [];
+    for (let next = first; next <= last; ) {
+      const read = await partition.read(next, { ...READ_LIMIT, waitMs: REREAD_MS });
+      if (read.length === 0) {
+        throw new ToolmeterError(
+          'TM_SINK_RANGE',
+          `Offsets ${next} to ${last} of ${partition.topic}/${partition.partition} can't be read again.`,
+          'The log has lost records or is slow; the sink tries again.',
+        );
+      }
+      if (next === first && read[0]!.offset > first) {
+        log.error(
+          { partition: partition.partition, expected: `${first}`, found: `${read[0]!.offset}` },
+          'retention has passed an open range',
+        );
+      }
+      for (const record of read) if (record.offset <= last) records.push(record);
+      next = read.at(-1)!.offset + 1n;
+    }
+    return records;
+  }
+
+  /** The next records: what is there, and where that is little, what comes within the linger. */
+  async #gather(from: bigint): Promise<LogRecord[]> {
+    const { partition, lingerMs } = this.#options;
+    const records = await partition.read(from, { ...READ_LIMIT, waitMs: IDLE_MS });
+    if (records.length === 0 || records.length >= SMALL || lingerMs === 0) return records;
+    await sleep(lingerMs, partition.signal);
+    if (partition.signal.aborted) return records;
+    const more = await partition.read(records.at(-1)!.offset + 1n, { ...READ_LIMIT, waitMs: 0 });
+    return [...records, ...more];
+  }
+
+  /**
+   * Brings one range into the store and commits past it. `open` is set where a predecessor committed the range as
+   * pending: then the table is asked first.
+   */
+  async #settle(records: readonly LogRecord[], open: { first: bigint; last: bigint } | null): Promise<void> {
+    const { partition, topic } = this.#options;
+    const first = open?.first ?? records[0]!.offset;
+    const last = open?.last ?? records.at(-1)!.offset;
+    const rows = rowsOf(records, this.#place, topic.main, topic.toLine, this.#raw);
+    const refused: Refusal[] = [...rows.refused];
+    if (rows.main.length > 0 && !(await this.#insertMain(rows, first, last, open !== null))) {
+      if (records.length > 1) {
+        const half = Math.ceil(records.length / 2);
+        for (const part of [records.slice(0, half), records.slice(half)]) {
+          const asOpen = open && { first: part[0]!.offset, last: part.at(-1)!.offset };
+          await this.#settle(part, asOpen);
+        }
+        return;
+      }
+      refused.push(...rows.main.map(({ record }) => unreadable(record)));
+    }
+    for (const refusal of await this.#insertExtras(rows)) refused.push(refusal);
+    await partition.transact(this.#deadLetters(refused), {
+      offset: last + 1n,
+      metadata: formatMark({ pending: null, raw: rows.raw }),
+    });
+    this.#raw = rows.raw;
+    this.#options.onRange({
+      topic: topic.topic,
+      partition: partition.partition,
+      first,
+      last,
+      rows: rows.main.length,
+      refused: refused.length,
+      recordedAtMs: records[0]?.appendedAtMs ?? 0,
+      committedAtMs: Date.now(),
+    });
+  }
+
+  /** True when the rows are in the table, false when the store can't read one of them. Waits while it is down. */
+  async #insertMain(rows: RangeRows, first: bigint, last: bigint, mayBeThere: boolean): Promise<boolean> {
+    const { partition, topic, client, logId } = this.#options;
+    const token = `${logId}-${partition.partition}-${first}-${last}`;
+    return this.#persist(async () => {
+      let missing = rows.main;
+      if (mayBeThere) {
+        const present = await this.#present(first, last);
+        if (present.size > 0) missing = rows.main.filter(({ record }) => !present.has(record.offset));
+        if (missing.length === 0) return true;
+      } else {
+        await partition.transact([], {
+          offset: first,
+          metadata: formatMark({ pending: last, raw: this.#raw }),
+        });
+      }
+      await client.insert(
+        topic.main,
+        Buffer.concat(missing.map(({ json }) => json)),
+        missing === rows.main ? token : `${token}-rest-${missing.length}`,
+      );
+      return true;
+    });
+  }
+
+  /** Offsets of the range that have their row. */
+  async #present(first: bigint, last: bigint): Promise<Set<bigint>> {
+    const { client, topic, logId, partition } = this.#options;
+    const found = await client.query<{ offset: string }>(
+      `SELECT offset FROM ${topic.main}
+       WHERE log_id = {log_id:String} AND partition = {partition:UInt32}
+         AND offset BETWEEN {first:UInt64} AND {last:UInt64}`,
+      { log_id: logId, partition: partition.partition, first: first.toString(), last: last.toString() },
+    );
+    return new Set(found.map((row) => BigInt(row.offset)));
+  }
+
+  /** Ticks and completeness, after the rows before them. Inserted again they change nothing. */
+  async #insertExtras(rows: RangeRows): Promise<Refusal[]> {
+    const { client } = this.#options;
+    const refused: Refusal[] = [];
+    for (const table of ['completeness', 'ticks'] as const) {
+      const lines = rows.extras.filter((extra) => extra.table === table);
+      if (lines.length === 0) continue;
+      const all = Buffer.concat(lines.map(({ json }) => json));
+      if (await this.#persist(() => client.insert(table, all).then(() => true))) continue;
+      for (const { record, json } of lines) {
+        if (!(await this.#persist(() => client.insert(table, json).then(() => true)))) {
+          refused.push(unreadable(record));
+        }
+      }
+    }
+    return refused;
+  }
+
+  /** Tries until it works or the rows are refused; gives up only with the partition. */
+  #persist(work: () => Promise<true>): Promise<boolean> {
+    const { partition, log, onRetry } = this.#options;
+    return retry<boolean>(
+      async () => {
+        try {
+          return await work();
+        } catch (error) {
+          if (error instanceof StoreError && error.code === 'TM_STORE_REFUSED') return false;
+          throw error;
+        }
+      },
+      {
+        pauseMs: 100,
+        maxPauseMs: 10_000,
+        attempts: Number.POSITIVE_INFINITY,
+        signal: partition.signal,
+        retryable: (error) => error instanceof StoreError,
+        onRetry: (error, attempt, pauseMs) => {
+          onRetry();
+          log.warn(
+            { err: error, partition: partition.partition, attempt, pauseMs },
+            'the store failed; trying again',
+          );
+        },
+      },
+    );
+  }
+
+  /**
+   * A calls record that is no row becomes a dead letter: its own bytes, under the raw offset that it names. A dead
+   * letter that is no row is in the dead-letter topic already: it is only told.
+   */
+  #deadLetters(refused: readonly Refusal[]): NewRecord[] {
+    const { partition, topic, log } = this.#options;
+    const inOrder = [...refused].sort((a, b) => Number(a.record.offset - b.record.offset));
+    for (const { record, code, message } of inOrder) {
+      log.error(
+        { topic: topic.topic, partition: partition.partition, offset: `${record.offset}`, code },
+        message,
+      );
+    }
+    return topic.main === 'calls' ? inOrder.map((refusal) => deadLetter(refusal, partition)) : [];
+  }
+}
+
+function deadLetter({ record, code, message }: Refusal, { topic, partition }: OwnedPartition): NewRecord {
+  const letter = {
+    code,
+    message: `${topic}/${partition} offset ${record.offset}: ${message}`.slice(0, 1024),
+    hint: 'Mend what wrote the row.',
+    failed_at: new Date(record.appendedAtMs).toISOString(),
+    raw_partition: partition,
+    raw_offset: (rawOffsetOf(record.value) ?? record.offset).toString(),
+  };
+  const headers = deadLetterHeaders(letter, record.headers);
+  const dead: NewRecord = { topic: TOPICS.dlq, partition, value: record.value ?? '', headers };
+  if (recordSizeBytes(dead) <= PROCESSED_MAX_BYTES) return dead;
+  return { ...dead, value: '' };
+}
+
+function unreadable(record: LogRecord): Refusal {
+  return { record, code: 'TM_STORE_REFUSED', message: "the store can't read its value as a row" };
+}
