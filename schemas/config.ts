@@ -19,16 +19,20 @@ export const ConfigSchema = z.strictObject({
       .array(z.string().min(1))
       .default([])
       .describe('Kafka brokers, host:port. None: the embedded log.'),
-    client_id: z.string().default('toolmeter'),
-    ssl: z.boolean().default(false),
+    client_id: z.string().default('toolmeter').describe('Name under which Kafka knows these clients.'),
+    ssl: z.boolean().default(false).describe('TLS to the brokers.'),
     sasl: z
       .strictObject({
         mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
         username: z.string().min(1),
         password: SecretRefSchema,
       })
-      .optional(),
-    compression: z.enum(['none', 'gzip', 'zstd']).default('zstd'),
+      .optional()
+      .describe('mechanism (plain, scram-sha-256, scram-sha-512), username, password (a reference).'),
+    compression: z
+      .enum(['none', 'gzip', 'zstd'])
+      .default('zstd')
+      .describe('Codec of what is written to Kafka.'),
     partitions: z
       .int()
       .min(1)
@@ -41,36 +45,41 @@ export const ConfigSchema = z.strictObject({
       .max(15)
       .optional()
       .describe("Copies of each partition. Default: the cluster's."),
-    raw_retention_days: z.number().positive().default(7),
-    calls_retention_days: z.number().positive().default(30),
-    dlq_retention_days: z.number().positive().default(90),
+    raw_retention_days: z.number().positive().default(7).describe('Days that mcp.calls.raw.v1 is kept.'),
+    calls_retention_days: z.number().positive().default(30).describe('Days that mcp.calls.v1 is kept.'),
+    dlq_retention_days: z.number().positive().default(90).describe('Days that dead letters are kept.'),
   }),
   store: section({
     url: z.url().optional().describe('ClickHouse over HTTP. None: the embedded engine.'),
-    user: z.string().default('default'),
-    password: SecretRefSchema.optional(),
+    user: z.string().default('default').describe('ClickHouse user.'),
+    password: SecretRefSchema.optional().describe('A reference.'),
     database: z
       .string()
       .regex(/^[A-Za-z_][A-Za-z0-9_]{0,63}$/)
-      .default('toolmeter'),
+      .default('toolmeter')
+      .describe('ClickHouse database.'),
   }),
   api: section({
-    host: z.string().default('127.0.0.1'),
-    port: z.int().min(0).max(65535).default(7077),
+    host: z.string().default('127.0.0.1').describe('Address to listen on.'),
+    port: z.int().min(0).max(65535).default(7077).describe('Port to listen on; 0: any that is free.'),
     allowed_hosts: z
       .array(z.string())
       .default([])
       .describe('Host names, beside loopback, that requests may name.'),
-    allowed_origins: z.array(z.string()).default([]),
+    allowed_origins: z.array(z.string()).default([]).describe('Origins of web pages that may ask.'),
     max_body_bytes: z
       .int()
       .min(1024)
-      .default(32 * 1024 * 1024),
+      .default(32 * 1024 * 1024)
+      .describe('Largest request body, after decompression.'),
   }),
   directory: z.string().optional().describe('The team directory: a YAML file with attribution rules.'),
   prices: z.array(z.string()).default([]).describe('Price overlays: YAML files; later ones win.'),
   counting: section({
-    default: z.enum(['server_side', 'client']).default('server_side'),
+    default: z
+      .enum(['server_side', 'client'])
+      .default('server_side')
+      .describe('Whose observation of a call counts.'),
     servers: z
       .record(
         z.string(),
@@ -83,7 +92,8 @@ export const ConfigSchema = z.strictObject({
             .describe('This upstream of the gateway meters itself, and counts.'),
         }),
       )
-      .default({}),
+      .default({})
+      .describe('Exceptions, by server name: by (server_side, client), gateway, metered.'),
   }),
   capture: section({
     max_bytes: z
@@ -94,13 +104,18 @@ export const ConfigSchema = z.strictObject({
       .describe('Captured text a side; 0 leaves content out.'),
   }),
   retention: section({
-    content_days: z.int().min(1).max(3650).default(30),
-    calls_months: z.int().min(1).max(240).default(13),
+    content_days: z.int().min(1).max(3650).default(30).describe('Days that arguments and results are kept.'),
+    calls_months: z
+      .int()
+      .min(1)
+      .max(240)
+      .default(13)
+      .describe('Months that calls are kept; sealed hours stay.'),
     accept_past_days: z.int().min(1).max(3650).default(90).describe('Older events are dead letters.'),
   }),
   telemetry: section({
-    level: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
-    otlp_endpoint: z.url().optional(),
+    level: z.enum(['debug', 'info', 'warn', 'error']).default('info').describe('Least level that is logged.'),
+    otlp_endpoint: z.url().optional().describe('OTLP/HTTP endpoint for our own traces and metrics.'),
   }),
 });
 export type Config = z.infer<typeof ConfigSchema>;

@@ -1,9 +1,9 @@
 /**
- * Writes everything under `schemas/generated/` from the zod schemas. `--check` writes nothing and exits with 1 where
- * a file is not what it would write.
+ * Writes everything under `schemas/generated/`, and `docs/configuration.md`, from the zod schemas. `--check` writes
+ * nothing and exits with 1 where a file is not what it would write.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import standalone from 'ajv/dist/standalone/index.js';
@@ -15,7 +15,7 @@ import { ConfigSchema } from '../schemas/config.ts';
 import { DeadLetterSchema } from '../schemas/dead-letter.ts';
 import { MeteredCallSchema } from '../schemas/metered-call.ts';
 
-const target = fileURLToPath(new URL('../schemas/generated/', import.meta.url));
+const root = fileURLToPath(new URL('..', import.meta.url));
 
 const published: Record<string, z.ZodType> = {
   'call-event': CallEventSchema,
@@ -75,16 +75,78 @@ files['call-event.validator.ts'] = validators({
   validateAdjustment: AdjustmentSchema,
 });
 
+interface Property {
+  readonly type?: string;
+  readonly description?: string;
+  readonly default?: unknown;
+  readonly enum?: readonly unknown[];
+  readonly minimum?: number;
+  readonly maximum?: number;
+  readonly properties?: Record<string, Property>;
+  readonly additionalProperties?: unknown;
+}
+
+/** One row a key: what may stand there, its default, its environment variable, what it does. */
+function configurationPage(): string {
+  const rows: string[] = [];
+  const walk = (properties: Record<string, Property>, path: readonly string[]): void => {
+    for (const [key, property] of Object.entries(properties)) {
+      const here = [...path, key];
+      if (property.properties !== undefined && path.length === 0) {
+        walk(property.properties, here);
+        continue;
+      }
+      const type = property.enum?.join(' \\| ') ?? property.type ?? 'mapping';
+      const bounds =
+        property.minimum !== undefined &&
+        property.maximum !== undefined &&
+        property.maximum < Number.MAX_SAFE_INTEGER
+          ? `, ${property.minimum}–${property.maximum}`
+          : '';
+      const fallback = property.default === undefined ? '' : `\`${JSON.stringify(property.default)}\``;
+      rows.push(
+        `| \`${here.join('.')}\` | ${type}${bounds} | ${fallback} | \`TOOLMETER_${here.join('_').toUpperCase()}\` | ${property.description ?? ''} |`,
+      );
+    }
+  };
+  walk((jsonSchema(ConfigSchema) as Property).properties ?? {}, []);
+  return `# Configuration
+
+<!-- Written by scripts/generate.ts from schemas/config.ts. -->
+
+\`toolmeter.yaml\` in the working folder, or the file that \`--config\` or \`TOOLMETER_CONFIG\` names. Every key has a default
+or is optional: with no file at all, everything is embedded. An environment variable wins over the file; lists are
+separated by commas, mappings are JSON. A secret is never written into the file: it is \`{ env: NAME }\` or
+\`{ file: PATH }\`. Keys and ids are text, whatever YAML thinks of them (\`07\`, \`no\`, \`1e3\`).
+\`KAFKA_BROKERS\` stands for \`log.brokers\`, \`CLICKHOUSE_URL\` for \`store.url\`. \`toolmeter config check\` says line and
+reason of each problem; editors check by \`schemas/generated/config.json\`.
+
+| key | value | default | environment | |
+| --- | --- | --- | --- | --- |
+${rows.join('\n')}
+
+\`TOOLMETER_HOME\` is the folder for keys, spools, log and store; \`TOOLMETER_KEYS\` one with a fleet's keys;
+\`TOOLMETER_URL\` where collectors post; \`TOOLMETER_TOKEN\` their token; \`TOOLMETER_DISABLED=1\` makes every interceptor a
+no-op.
+`;
+}
+
+/** Paths from the root, and their texts. */
+const generated: Record<string, string> = { 'docs/configuration.md': configurationPage() };
+for (const [name, text] of Object.entries(files)) generated[`schemas/generated/${name}`] = text;
+
 const check = process.argv.includes('--check');
-mkdirSync(target, { recursive: true });
-let stale = readdirSync(target).filter((name) => !(name in files));
-for (const [name, text] of Object.entries(files)) {
-  const path = join(target, name);
+let stale = readdirSync(join(root, 'schemas/generated')).filter((name) => !(name in files));
+for (const [name, text] of Object.entries(generated)) {
+  const path = join(root, name);
   if (existsSync(path) && readFileSync(path, 'utf8') === text) continue;
   if (check) stale = [...stale, name];
-  else writeFileSync(path, text);
+  else {
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, text);
+  }
 }
 if (check && stale.length > 0) {
-  console.error(`schemas/generated is not current: ${stale.join(', ')}. Run: npm run generate`);
+  console.error(`Not current: ${stale.join(', ')}. Run: npm run generate`);
   process.exit(1);
 }
