@@ -1,0 +1,132 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { RunningKafka } from './index.ts';
+
+/** Settings of a broker for tests, whatever starts it. */
+export function brokerSettings(listener: string, controller: string, advertised: string): string[] {
+  return [
+    'process.roles=broker,controller',
+    'node.id=1',
+    `controller.quorum.voters=1@${controller}`,
+    `listeners=PLAINTEXT://${listener},CONTROLLER://${controller}`,
+    `advertised.listeners=PLAINTEXT://${advertised}`,
+    'controller.listener.names=CONTROLLER',
+    'listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT',
+    'offsets.topic.replication.factor=1',
+    'offsets.topic.num.partitions=4',
+    'transaction.state.log.replication.factor=1',
+    'transaction.state.log.min.isr=1',
+    'transaction.state.log.num.partitions=4',
+    'group.initial.rebalance.delay.ms=0',
+    'group.min.session.timeout.ms=1000',
+    'auto.create.topics.enable=false',
+    // A broker that was killed may register again only when its session has run out (default 9 s).
+    'broker.session.timeout.ms=1500',
+    'broker.heartbeat.interval.ms=300',
+    // Retention tests shouldn't wait the usual five minutes.
+    'log.retention.check.interval.ms=1000',
+    'log.initial.task.delay.ms=1000',
+    'log.segment.delete.delay.ms=100',
+  ];
+}
+
+/** A loopback port that is free now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
+
+const START_TIMEOUT_MS = 60_000;
+
+/** Starts one broker (KRaft, a single node) from a folder of jars, its data under the temporary folder. */
+export async function startProcess(jars: string): Promise<RunningKafka> {
+  const folder = mkdtempSync(join(tmpdir(), 'toolmeter-kafka-'));
+  const [port, controller] = [await freePort(), await freePort()];
+  const settings = join(folder, 'server.properties');
+  writeFileSync(
+    settings,
+    [
+      ...brokerSettings(`127.0.0.1:${port}`, `127.0.0.1:${controller}`, `127.0.0.1:${port}`),
+      `log.dirs=${join(folder, 'data')}`,
+    ].join('\n'),
+  );
+  const classPath = ['-cp', `${jars}/*${delimiter}`];
+  await promisify(execFile)('java', [
+    '-Xmx128m',
+    '-XX:TieredStopAtLevel=1',
+    ...classPath,
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    randomBytes(16).toString('base64url'),
+    '-c',
+    settings,
+  ]);
+
+  let broker: ChildProcess | undefined;
+  const end = async (): Promise<void> => {
+    const child = broker;
+    broker = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    child.kill('SIGKILL');
+    await once(child, 'exit');
+  };
+  const start = async (): Promise<void> => {
+    const child = spawn('java', ['-Xmx512m', '-XX:+UseSerialGC', ...classPath, 'kafka.Kafka', settings], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    broker = child;
+    await started(child);
+  };
+  // A test process that ends early must not leave a broker behind.
+  const onExit = (): void => void broker?.kill('SIGKILL');
+  process.once('exit', onExit);
+  const stop = async (): Promise<void> => {
+    await end();
+    process.removeListener('exit', onExit);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await start();
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { brokers: [`127.0.0.1:${port}`], own: true, kill: end, restart: start, stop };
+}
+
+/** Resolves when the broker says that it has started; rejects with its last words when it ends or takes too long. */
+function started(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let tail = '';
+    const settle = (error?: Error): void => {
+      clearTimeout(timer);
+      child.removeListener('exit', onExit);
+      if (error === undefined) resolve();
+      else reject(error);
+    };
+    const onExit = (): void => settle(new Error(`Kafka ended at its start:\n${tail}`));
+    const timer = setTimeout(
+      () => settle(new Error(`Kafka did not start in ${START_TIMEOUT_MS} ms:\n${tail}`)),
+      START_TIMEOUT_MS,
+    );
+    const listen = (data: Buffer): void => {
+      tail = (tail + data.toString()).slice(-4_000);
+      if (tail.includes('Kafka Server started')) settle();
+    };
+    // Read on after the start too: a full pipe would stop the broker.
+    child.stdout?.on('data', listen);
+    child.stderr?.on('data', listen);
+    child.once('exit', onExit);
+  });
+}
