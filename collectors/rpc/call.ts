@@ -15,6 +15,7 @@ import {
   CALL_HEADER,
   carriedCallId,
   clientOfMeta,
+  type Implementation,
   type JsonObject,
   protocolOfMeta,
   type RequestId,
@@ -47,8 +48,8 @@ export class TrackedCall implements PendingCall {
 
   readonly #tracker: RpcTracker;
   readonly #context: MessageContext | undefined;
-  readonly #startedAt = Date.now();
-  readonly #startedMs = performance.now();
+  readonly #startedAt: number;
+  readonly #startedMs: number;
   #endedMs = 0;
   #ending: Ending | undefined;
 
@@ -64,6 +65,7 @@ export class TrackedCall implements PendingCall {
   #callId: string | undefined;
   #trace: TraceContext | undefined;
   #arguments: Content | undefined;
+  #resultContent: Content | undefined;
   #requestId: ObservedCall['request_id'];
 
   constructor(
@@ -78,6 +80,12 @@ export class TrackedCall implements PendingCall {
     this.method = method;
     this.#params = params;
     this.#context = context;
+    this.#startedMs = performance.now();
+    this.#startedAt = Date.now();
+    if (context?.arrivedMs !== undefined) {
+      this.#startedAt -= Math.max(0, Math.round(this.#startedMs - context.arrivedMs));
+      this.#startedMs = context.arrivedMs;
+    }
   }
 
   get ended(): boolean {
@@ -159,17 +167,27 @@ export class TrackedCall implements PendingCall {
     if (this.#tracker.options.nonce !== undefined) this.#callId ??= this.carriedId ?? uuidv7(this.#startedAt);
   }
 
+  /** One side of a message that was too large to be parsed: its size is known, and that is all. */
+  omit(side: 'arguments' | 'result', bytes: number): void {
+    if (side === 'result') {
+      this.#resultContent = { state: 'omitted', bytes };
+      return;
+    }
+    this.#arguments = { state: 'omitted', bytes };
+    if (this.#tracker.options.nonce !== undefined) this.#callId ??= this.carriedId ?? uuidv7(this.#startedAt);
+  }
+
   /** The first ending wins. */
-  end(ending: Ending): void {
+  end(ending: Ending, atMs = performance.now()): void {
     if (this.#ending !== undefined) return;
-    this.#endedMs = performance.now();
+    this.#endedMs = atMs;
     this.#ending = ending;
   }
 
   event(): ObservedCall {
     const { options } = this.#tracker;
     const client = clientOfMeta(this.#meta) ?? this.#tracker.client;
-    const server = options.server ?? this.#tracker.server;
+    const server = this.#server();
     const { protocolVersion } = this;
     const context = this.#context;
     const tags = this.#allTags();
@@ -217,7 +235,7 @@ export class TrackedCall implements PendingCall {
       ...(error !== undefined && { error }),
       ...(this.lateAnswer && { late_answer: true }),
       arguments: this.#arguments,
-      result: this.#captureResult(),
+      result: this.#resultContent ?? this.#captureResult(),
       ...(model !== undefined &&
         model !== '' && {
           model: { name: label(model), source: options.model === undefined ? 'tag' : 'reported' } as const,
@@ -227,6 +245,16 @@ export class TrackedCall implements PendingCall {
 
   get #meta(): JsonObject | undefined {
     return asObject(this.#params?._meta);
+  }
+
+  /** A name that was given stands; the version is what the server says, unless that was given too. */
+  #server(): Implementation | undefined {
+    const { options, server } = this.#tracker;
+    const { server: given, fallbackServer } = options;
+    if (given === undefined) return server ?? fallbackServer;
+    return given.version !== undefined || server?.version === undefined
+      ? given
+      : { name: given.name, version: server.version };
   }
 
   #argumentsPath(): string[] {

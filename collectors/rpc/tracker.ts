@@ -26,8 +26,9 @@ export interface TrackerOptions {
   readonly vantage: Vantage;
   readonly transport: TransportKind;
   readonly collector: { readonly kind: CollectorKind; readonly version: string };
-  /** The server's name for the record; else what it says of itself, else `unknown`. */
+  /** The server's name for the record; else what it says of itself, else `fallbackServer`, else `unknown`. */
   readonly server?: Implementation;
+  readonly fallbackServer?: Implementation;
   /** Who calls, where the connection itself tells; else what `MessageContext` says, else what the client declares. */
   readonly caller?: Caller;
   readonly tags?: Readonly<Record<string, string>>;
@@ -47,6 +48,8 @@ export interface TrackerOptions {
 
 /** What comes with one message beside the message. */
 export interface MessageContext {
+  /** When it arrived, on the clock of `performance.now()`; default: now. */
+  readonly arrivedMs?: number | undefined;
   readonly sessionId?: string | undefined;
   readonly caller?: Caller | undefined;
   readonly ip?: string | undefined;
@@ -117,12 +120,12 @@ export class RpcTracker {
   }
 
   /** A message on its way from server to client. The call that it ends, or undefined. */
-  fromServer(message: unknown, wire?: string): TrackedCall | undefined {
+  fromServer(message: unknown, wire?: string, arrivedMs?: number): TrackedCall | undefined {
     if (Array.isArray(message)) {
-      for (let i = 0; i < message.length; i++) this.#answer(message[i], wire, [i]);
+      for (let i = 0; i < message.length; i++) this.#answer(message[i], wire, [i], arrivedMs);
       return undefined;
     }
-    return this.#answer(message, wire, []);
+    return this.#answer(message, wire, [], arrivedMs);
   }
 
   /** Text from the client that is no JSON-RPC message. `why` names the fault and quotes nothing. */
@@ -208,7 +211,12 @@ export class RpcTracker {
     return call;
   }
 
-  #answer(message: unknown, wire: string | undefined, path: readonly number[]): TrackedCall | undefined {
+  #answer(
+    message: unknown,
+    wire: string | undefined,
+    path: readonly number[],
+    arrivedMs: number | undefined,
+  ): TrackedCall | undefined {
     const answer = asObject(message);
     if (answer === undefined || typeof answer.method === 'string' || !isRequestId(answer.id))
       return undefined;
@@ -226,17 +234,23 @@ export class RpcTracker {
       }
       if (wire === undefined) call.snapshotResult(result);
       else call.holdAnswer(wire, path, result);
-      call.end({ outcome: isInterim(result) ? 'interim' : result.isError === true ? 'tool_error' : 'ok' });
+      call.end(
+        { outcome: isInterim(result) ? 'interim' : result.isError === true ? 'tool_error' : 'ok' },
+        arrivedMs,
+      );
     } else if ('error' in answer) {
       const error = asObject(answer.error);
       const { code, message: text } = error ?? {};
-      call.end({
-        outcome: call.suspect ? 'malformed' : 'protocol_error',
-        ...((typeof code === 'number' || typeof code === 'string') && { code: String(code) }),
-        ...(typeof text === 'string' && { text }),
-      });
+      call.end(
+        {
+          outcome: call.suspect ? 'malformed' : 'protocol_error',
+          ...((typeof code === 'number' || typeof code === 'string') && { code: String(code) }),
+          ...(typeof text === 'string' && { text }),
+        },
+        arrivedMs,
+      );
     } else {
-      call.end({ outcome: 'malformed', text: 'the answer has neither result nor error' });
+      call.end({ outcome: 'malformed', text: 'the answer has neither result nor error' }, arrivedMs);
     }
     this.options.outbox.end(call);
     return call;
