@@ -1,0 +1,117 @@
+import { accepts, type KeyRule, keyInfo } from './key-names.ts';
+import { type Hit, isAlnum, type Segment } from './segment.ts';
+
+/** A name must hold one of these to be worth reading. */
+const HINT = /pass|pwd|secret|token|key|auth|cred|cookie|kennwort|contrase|senha|cvv|cvc|pin$|otp|jwt/i;
+const QUOTED = /(["'`])((?:(?!\1)[^\n\\]|\\.){1,512})\1/y;
+const BARE = /[^\s"'`,;<>()[\]{}|&]{1,512}/y;
+
+/** Text that programs put where a value goes, and words that prose does. */
+const NOT_A_VALUE =
+  /^(?:\$|%|<|\{|\*+$|[A-Za-z_][\w.]*\(|(?:process\.env|os\.environ|env|config|settings|self|this|req|request|options|args|params|props|vars|secrets)\b[.[]|https?:)|^(?:is|are|was|must|should|can|may|will|has|not|and|or|the|a|an|for|to|in|of|on|none|null|nil|undefined|true|false|required|optional|string|str|text|value|invalid|incorrect|wrong|expired|missing|reset|changed|forgotten|protected|manager|policy|field|hidden|redacted|example|here|your|type|bearer|basic|password|secret|token)\b[.,!?]?$/i;
+
+/**
+ * The secret that a name gives: `password=…`, `"api_key": "…"`, `DB_PASSWORD: …`. The name ends before `at`, which is
+ * the `=` or `:`. Unquoted, the value must look like one.
+ */
+export function assignedAt(
+  segment: Segment,
+  at: number,
+  nameStart: number,
+  nameEnd: number,
+): Hit | undefined {
+  if (nameEnd - nameStart < 3 || nameEnd - nameStart > 64) return undefined;
+  const name = segment.text.slice(nameStart, nameEnd);
+  if (!HINT.test(name)) return undefined;
+  const rule = keyInfo(name.slice(name.lastIndexOf('.') + 1)).rule;
+  if (rule === undefined || rule.type !== 'secret') return undefined;
+  let from = at + 1;
+  // `:=`, `=>`, `==`
+  while (from < at + 3 && (segment.code(from) === 61 || segment.code(from) === 62)) from++;
+  const spaced = segment.code(from) === 32 || segment.code(from) === 9;
+  while (from < at + 6 && (segment.code(from) === 32 || segment.code(from) === 9)) from++;
+  return valueAt(segment, from, rule, spaced || segment.code(at) === 58, name);
+}
+
+/** The secret after `password is`, which ends at `at`. */
+export function statedAt(segment: Segment, at: number): Hit | undefined {
+  const name =
+    /(?:^|[^a-z])(password|passcode|passphrase|pin|pin code|cvv|api key|secret key|access token)\s{1,3}(?:is|was)$/.exec(
+      segment.before(at),
+    );
+  if (name === null) return undefined;
+  const rule = keyInfo((name[1] as string).replace(' ', '_')).rule;
+  if (rule === undefined) return undefined;
+  let from = at;
+  while (from < at + 4 && (segment.code(from) === 32 || segment.code(from) === 58)) from++;
+  return valueAt(segment, from, rule, true, name[1] as string);
+}
+
+/** The value at `from`. `prose`: a colon or spaces came before it, so it may be a word of a sentence. */
+function valueAt(
+  segment: Segment,
+  from: number,
+  rule: KeyRule,
+  prose: boolean,
+  name: string,
+): Hit | undefined {
+  QUOTED.lastIndex = from;
+  const quoted = QUOTED.exec(segment.text);
+  if (quoted !== null) {
+    const value = quoted[2] as string;
+    if (!accepts(rule, value) || NOT_A_VALUE.test(value) || value.toLowerCase() === name.toLowerCase())
+      return undefined;
+    return hit(from + 1, value, rule);
+  }
+  // `Authorization: Bearer …` has a detector of its own.
+  BARE.lastIndex = from;
+  const bare = BARE.exec(segment.text);
+  if (bare === null) return undefined;
+  const value = bare[0].replace(/[.,!?:]+$/, '');
+  if (value.length < 4 && rule.form !== 'digits') return undefined;
+  if (!accepts(rule, value) || NOT_A_VALUE.test(value) || value.toLowerCase() === name.toLowerCase())
+    return undefined;
+  if (rule.form !== 'digits' && !looksChosen(value, prose)) return undefined;
+  return hit(from, value, rule);
+}
+
+/** Not a word of prose, and not a name in code: a digit or a mark in it, or capitals inside. */
+function looksChosen(value: string, prose: boolean): boolean {
+  if (/^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && !/\d/.test(value)) return false;
+  if (/\d/.test(value)) return value.length >= 5;
+  if (/^[A-Za-z]+(?:[_-][A-Za-z]+)*$/.test(value)) {
+    return prose ? /[a-z][A-Z].*[a-z][A-Z]/.test(value) : value.length >= 6 && !value.includes('_');
+  }
+  return value.length >= 6 && /[^\w\s.,:'’-]/.test(value);
+}
+
+function hit(start: number, value: string, rule: KeyRule): Hit {
+  return {
+    start,
+    end: start + value.length,
+    type: rule.type,
+    detector: rule.detector.replace('key_name', 'assignment'),
+    value,
+  };
+}
+
+/** The bounds of the name that ends before `at`, past spaces and a closing quote. */
+export function nameBefore(
+  segment: Segment,
+  at: number,
+  floor: number,
+): readonly [start: number, end: number] {
+  let end = at;
+  if (segment.code(end - 1) === 32) end--;
+  const quote = segment.code(end - 1);
+  if (quote === 34 || quote === 39 || quote === 96) end--;
+  if (segment.code(end - 1) === 93) end--;
+  if (segment.code(end - 1) === 34 || segment.code(end - 1) === 39) end--;
+  let start = end;
+  while (start > floor && end - start < 65) {
+    const code = segment.code(start - 1);
+    if (!isAlnum(code) && code !== 95 && code !== 45 && code !== 46) break;
+    start--;
+  }
+  return [start, end];
+}

@@ -1,0 +1,50 @@
+import type { KeyInfo } from './key-names.ts';
+
+/** A finding before it is named: where, what, and the value in the form by which two writings of it are equal. */
+export interface Hit {
+  readonly start: number;
+  readonly end: number;
+  readonly type: string;
+  readonly detector: string;
+  readonly value: string;
+  /** Stands in place of a pseudonym: media. */
+  readonly note?: string;
+}
+
+/** Characters of context before a candidate that its context words are looked for in. */
+const CONTEXT = 56;
+const PLACEHOLDERS = /<(?:[a-z_]{2,32}:[a-z2-7]{16}|media:[^<>]{1,150})>/g;
+/** The rest of a placeholder whose beginning the window's edge cut off. */
+const CUT_PLACEHOLDER = /^[a-z_]{0,32}:?[a-z2-7]{0,16}>/;
+
+/** A stretch of plain text under one key, as detectors see it: nothing outside it is looked at. */
+export class Segment {
+  readonly text: string;
+  readonly key: KeyInfo;
+  readonly end: number;
+
+  constructor(text: string, key: KeyInfo) {
+    this.text = text;
+    this.key = key;
+    this.end = text.length;
+  }
+
+  /** The code unit at `at`, or -1 outside. */
+  code(at: number): number {
+    return at >= 0 && at < this.end ? this.text.charCodeAt(at) : -1;
+  }
+
+  /** What stands before `at`, lower case, without what was scrubbed before: its words are ours. */
+  before(at: number): string {
+    const window = this.text.slice(Math.max(0, at - 2 * CONTEXT), at).replace(PLACEHOLDERS, '0');
+    const whole = at > 2 * CONTEXT ? window.replace(CUT_PLACEHOLDER, '') : window;
+    return whole.slice(-CONTEXT).toLowerCase();
+  }
+}
+
+export const isDigit = (code: number): boolean => code >= 48 && code <= 57;
+export const isLetter = (code: number): boolean => (code | 32) >= 97 && (code | 32) <= 122;
+export const isAlnum = (code: number): boolean => isDigit(code) || isLetter(code);
+export const isHex = (code: number): boolean => isDigit(code) || ((code | 32) >= 97 && (code | 32) <= 102);
+/** Part of a word or an address that goes on, so that what touches it is no value of its own. */
+export const isJoined = (code: number): boolean => isAlnum(code) || code === 95 || code === 64;
