@@ -16,7 +16,7 @@ const FOLDERS = [
   'cli',
   'telemetry',
 ];
-const DATA = new Set(['.sql', '.json', '.txt']);
+const DATA = new Set(['.sql', '.json', '.ndjson', '.txt']);
 
 rmSync(join(root, 'dist'), { recursive: true, force: true });
 const { status } = spawnSync(join(root, 'node_modules', '.bin', 'tsc'), ['-p', 'tsconfig.build.json'], {

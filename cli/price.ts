@@ -1,0 +1,74 @@
+import { parseArgs } from 'node:util';
+import { z } from 'zod';
+import { ToolmeterError } from '../core/errors.ts';
+import { formatUsd } from '../core/money.ts';
+import { loadCatalog, priceUsage, type TokenUsage } from '../processors/cost/index.ts';
+import { InstantSchema, instantMs } from '../schemas/prices.ts';
+import { runNdjson } from './ndjson.ts';
+
+const USAGE = `Usage: toolmeter price [--prices FILE]...
+
+Prices NDJSON from standard input: a line {"id", "model", "at", "usage": {"input", "output", "cache_read",
+"cache_write", "reasoning"}} is answered with {"id", "amount", "lines", "price_id"}. The token fields are disjoint;
+"at" is when it happened (default: now); the amount is in USD. A model without a price is "0", basis unpriced.
+
+  --prices FILE   a price file over the bundled catalogue; may be given more than once, later ones win
+`;
+
+/** Tokens: a whole number, or its decimal text where it is larger than JSON's numbers are exact. */
+const tokens = z.union([z.int().min(0), z.string().regex(/^\d{1,18}$/)], {
+  error: 'expected a whole number of 0 or more',
+});
+
+const RequestSchema = z.object({
+  model: z.string(),
+  at: InstantSchema.optional(),
+  usage: z.strictObject({
+    input: tokens.optional(),
+    output: tokens.optional(),
+    cache_read: tokens.optional(),
+    cache_write: tokens.optional(),
+    cache_write_1h: tokens.optional(),
+    reasoning: tokens.optional(),
+  }),
+});
+
+/** `toolmeter price`: NDJSON in and out. */
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: { prices: { type: 'string', multiple: true }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const catalog = loadCatalog(values.prices ?? []);
+  return runNdjson((input) => {
+    const request = RequestSchema.safeParse(input);
+    if (!request.success) {
+      const issue = request.error.issues[0];
+      throw new ToolmeterError(
+        'TM_PRICE_REQUEST',
+        `${issue?.path.join('.') || 'line'}: ${issue?.message ?? 'does not fit'}`,
+        'toolmeter price --help shows the shape of a line.',
+      );
+    }
+    const { model, at, usage } = request.data;
+    const counts: TokenUsage = Object.fromEntries(
+      Object.entries(usage).map(([kind, count]) => [kind, BigInt(count ?? 0)]),
+    );
+    const priced = priceUsage(catalog, {
+      model,
+      atMs: at === undefined ? Date.now() : instantMs(at),
+      usage: counts,
+    });
+    const id = (input as { id?: unknown }).id;
+    return {
+      ...(id !== undefined && { id }),
+      amount: formatUsd(priced.amount),
+      lines: priced.lines,
+      price_id: priced.price_id,
+    };
+  });
+}
