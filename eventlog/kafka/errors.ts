@@ -1,0 +1,53 @@
+import { messageOf, ToolmeterError } from '../../core/errors.ts';
+import { logUnavailable } from '../errors.ts';
+
+/** What kafkajs throws, as far as we look at it. */
+interface KafkaProblem {
+  readonly name?: string;
+  /** The protocol's name of an error (https://kafka.apache.org/protocol#protocol_error_codes). */
+  readonly type?: string;
+  readonly cause?: unknown;
+  readonly host?: string;
+  readonly port?: number;
+}
+
+/** The error at the bottom: kafkajs wraps what it gave up on. */
+export function rootOf(error: unknown): KafkaProblem {
+  let root = error as KafkaProblem;
+  while (root?.name === 'KafkaJSNumberOfRetriesExceeded' && root.cause != null)
+    root = root.cause as KafkaProblem;
+  return root ?? {};
+}
+
+export function typeOf(error: unknown): string {
+  return rootOf(error).type ?? '';
+}
+
+/** The producer was fenced: another with the same transactional id was initialised. */
+export function isFenced(error: unknown): boolean {
+  return [
+    'INVALID_PRODUCER_EPOCH',
+    'PRODUCER_FENCED',
+    'INVALID_PRODUCER_ID_MAPPING',
+    'INVALID_TXN_STATE',
+  ].includes(typeOf(error));
+}
+
+const HINTS: Readonly<Record<string, string>> = {
+  TOPIC_AUTHORIZATION_FAILED: 'Give this user READ and WRITE on the topics.',
+  GROUP_AUTHORIZATION_FAILED: 'Give this user READ on the consumer groups.',
+  TRANSACTIONAL_ID_AUTHORIZATION_FAILED: 'Give this user WRITE on the transactional ids.',
+  CLUSTER_AUTHORIZATION_FAILED: 'Give this user IDEMPOTENT_WRITE on the cluster.',
+  SASL_AUTHENTICATION_FAILED: 'Check log.sasl: mechanism, username and password.',
+};
+
+/** What went wrong, in our words: TM_LOG_UNAVAILABLE, but for what is an error of ours already. */
+export function unavailable(what: string, error: unknown): ToolmeterError {
+  if (error instanceof ToolmeterError) return error;
+  const root = rootOf(error);
+  const hint =
+    HINTS[root.type ?? ''] ??
+    (root.name === 'KafkaJSSASLAuthenticationError' ? HINTS.SASL_AUTHENTICATION_FAILED : undefined) ??
+    'Check that the brokers run and that log.brokers names them. It is tried again by itself.';
+  return logUnavailable(what, messageOf(root), hint);
+}
