@@ -27,7 +27,8 @@ export interface BundledCatalog {
 }
 
 export interface Candidates {
-  readonly genai: { readonly model: PricedModel; readonly fit: 'exact' | 'family' } | null;
+  /** `served`: the model of another provider, which this one serves at that one's price. */
+  readonly genai: { readonly model: PricedModel; readonly fit: 'exact' | 'family' | 'served' } | null;
   readonly litellm: PricedModel | null;
 }
 
@@ -35,7 +36,7 @@ interface GenaiProvider {
   readonly id: string;
   readonly match?: Match | undefined;
   readonly fallback: readonly string[];
-  readonly models: { readonly match: Match; readonly model: PricedModel }[];
+  readonly models: { readonly name: string; readonly match: Match; readonly model: PricedModel }[];
 }
 
 /** Model names are part of price ids, and come from clients: longer ones are nobody's. */
@@ -66,13 +67,20 @@ export function readCatalog(text: string): BundledCatalog {
     const entry = JSON.parse(line) as CatalogModel;
     const model = lazyModel(header.version, recordedMs, entry);
     if (entry.source === 'litellm') keys.set(entry.model.toLowerCase(), { provider: entry.provider, model });
-    else providers.get(entry.provider)?.models.push({ match: entry.match ?? { equals: entry.model }, model });
+    else
+      providers
+        .get(entry.provider)
+        ?.models.push({
+          name: entry.model.toLowerCase(),
+          match: entry.match ?? { equals: entry.model },
+          model,
+        });
   }
 
   const candidates = (name: string): Candidates => {
     const lower = name.trim().toLowerCase();
     if (lower === '' || lower.length > MAX_NAME) return { genai: null, litellm: null };
-    const parsed = parseName(lower);
+    const parsed = parseName(lower, providers);
     const provider = genaiProvider(parsed, providers);
     return {
       genai: provider === null ? null : findGenai(provider, parsed.rest, providers),
@@ -93,7 +101,8 @@ export function readCatalog(text: string): BundledCatalog {
  */
 function choose({ genai, litellm }: Candidates): PricedModel | null {
   if (genai === null || litellm === null) return genai?.model ?? litellm;
-  return genai.fit === 'exact' || genai.model.prices.length > 1 ? genai.model : litellm;
+  const dated = genai.fit === 'family' && genai.model.prices.length > 1;
+  return genai.fit === 'exact' || dated ? genai.model : litellm;
 }
 
 /** Parses a model's prices when they are first asked for: most never are. */
@@ -139,16 +148,15 @@ function findGenai(
       const other = providers.get(id);
       if (found !== null || other === undefined) return found;
       const model = findIn(other, name) ?? findIn(other, withDashedDate(name));
-      // The same model at another provider: good for want of a row about this very one.
-      return model === null ? null : { ...model, fit: 'family' };
+      return model === null ? null : { ...model, fit: 'served' };
     }, null)
   );
 }
 
 function findIn(provider: GenaiProvider, name: string): Candidates['genai'] {
   let family: PricedModel | null = null;
-  for (const { match, model } of provider.models) {
-    const fit: Fit = fitOf(match, name);
+  for (const { name: own, match, model } of provider.models) {
+    const fit: Fit = own === name && belongs(match, name) ? 'exact' : fitOf(match, name);
     if (fit === 'exact') return { model, fit };
     if (fit === 'family') family ??= model;
   }

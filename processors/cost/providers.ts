@@ -26,6 +26,7 @@ const moonshot = named('moonshotai', 'moonshot');
 const copilot = named('github-copilot', 'github_copilot');
 const voyage = named('voyageai', 'voyage');
 
+/** Names that are not the same in both tables; any other is its own. */
 export const PROVIDERS: ReadonlyMap<string, ProviderName> = new Map(
   Object.entries({
     openai,
@@ -68,25 +69,6 @@ export const PROVIDERS: ReadonlyMap<string, ProviderName> = new Map(
     github_copilot: copilot,
     voyage,
     voyageai: voyage,
-    deepseek: named('deepseek', 'deepseek'),
-    groq: named('groq', 'groq'),
-    perplexity: named('perplexity', 'perplexity'),
-    cerebras: named('cerebras', 'cerebras'),
-    cloudflare: named('cloudflare', 'cloudflare'),
-    openrouter: named('openrouter', 'openrouter'),
-    novita: named('novita', 'novita'),
-    ovhcloud: named('ovhcloud', 'ovhcloud'),
-    baseten: named('baseten', 'baseten'),
-    minimax: named('minimax', 'minimax'),
-    zai: named('zai', 'zai'),
-    arcee: named('arcee', 'arcee'),
-    avian: named('avian', 'avian'),
-    doubleword: named('doubleword', 'doubleword'),
-    modal: named('modal', 'modal'),
-    typesafe: named('typesafe', 'typesafe'),
-    quicksilverpro: named('quicksilverpro', 'quicksilverpro'),
-    cursor: named('cursor', 'cursor'),
-    zhipuai: named('zhipuai', 'zhipuai'),
   }),
 );
 
@@ -104,10 +86,11 @@ export interface ParsedName {
   readonly rest: string;
 }
 
-/** Splits a model's name, in lower case, into provider and model. */
-export function parseName(name: string): ParsedName {
+/** Splits a model's name, in lower case, into provider and model. `genai`: the ids of genai-prices' providers. */
+export function parseName(name: string, genai: { has(id: string): boolean }): ParsedName {
   const cut = /^([a-z0-9._-]+)[/:]/.exec(name);
-  const provider = cut === null ? undefined : PROVIDERS.get(cut[1] as string);
+  const prefix = cut?.[1] ?? '';
+  const provider = PROVIDERS.get(prefix) ?? (genai.has(prefix) ? named(prefix, prefix) : undefined);
   if (provider !== undefined) {
     const rest = name.slice((cut as RegExpExecArray)[0].length);
     return { provider, rest: provider.genai === 'aws' ? bedrockModel(rest) : rest };
