@@ -129,10 +129,10 @@ export class RpcTracker {
   }
 
   /** Text from the client that is no JSON-RPC message. `why` names the fault and quotes nothing. */
-  malformed(text: string, why: string, context?: MessageContext): void {
+  malformed(text: string, why: string, context?: MessageContext, code?: string): void {
     const call = new TrackedCall(this, undefined, '', undefined, context);
     call.holdText(text, []);
-    call.end({ outcome: 'malformed', text: why });
+    call.end({ outcome: 'malformed', text: why, ...(code !== undefined && { code }) });
     this.options.outbox.end(call);
   }
 
