@@ -1,0 +1,67 @@
+import { uuidv7 } from '../../core/ids.ts';
+import type { Commit, JournalRow, LaneRow, SpoolStore, StoredRecord } from './store.ts';
+import { storedBytes } from './store.ts';
+
+/** A spool without a disk: what it holds is lost with the process, and its events say so (`durable: false`). */
+export class MemoryStore implements SpoolStore {
+  readonly durable = false;
+  readonly instance = uuidv7();
+  readonly #lanes = new Map<number, LaneRow>();
+  readonly #journal = new Map<string, JournalRow>();
+  #records: StoredRecord[] = [];
+  #nextId = 1;
+  #bytes = 0;
+
+  get size(): { records: number; bytes: number } {
+    return { records: this.#records.length, bytes: this.#bytes };
+  }
+
+  commit(commit: Commit): void {
+    for (const lane of commit.lanes) this.#lanes.set(lane.id, { ...lane });
+    for (const { lane, seq } of commit.unjournal) {
+      const key = `${lane}/${seq}`;
+      const row = this.#journal.get(key);
+      if (row !== undefined) this.#bytes -= storedBytes(row);
+      this.#journal.delete(key);
+    }
+    for (const row of commit.journal) {
+      this.#journal.set(`${row.lane}/${row.seq}`, row);
+      this.#bytes += storedBytes(row);
+    }
+    for (const record of commit.records) {
+      this.#records.push({ ...record, id: this.#nextId++ });
+      this.#bytes += storedBytes(record);
+    }
+  }
+
+  lanes(): LaneRow[] {
+    return [...this.#lanes.values()].map((lane) => ({ ...lane }));
+  }
+
+  journal(): JournalRow[] {
+    return [...this.#journal.values()];
+  }
+
+  read(afterId: number, maxRecords: number, maxBytes: number): StoredRecord[] {
+    const page: StoredRecord[] = [];
+    let bytes = 0;
+    for (const record of this.#records) {
+      if (record.id <= afterId) continue;
+      bytes += storedBytes(record);
+      if (page.length > 0 && (page.length === maxRecords || bytes > maxBytes)) break;
+      page.push(record);
+    }
+    return page;
+  }
+
+  remove(first: number, last: number): void {
+    this.#records = this.#records.filter((record) => {
+      if (record.id < first || record.id > last) return true;
+      this.#bytes -= storedBytes(record);
+      return false;
+    });
+  }
+
+  sync(): void {}
+  close(): void {}
+}

@@ -1,0 +1,423 @@
+import { messageOf, ToolmeterError } from '../../core/errors.ts';
+import { type Home, machineId } from '../../core/home.ts';
+import { type Log, silentLog } from '../../core/log.ts';
+import { sleep } from '../../core/retry.ts';
+import type { RawRecord } from '../../schemas/record.ts';
+import { type Binding, bindingOf, type Destination, type Sender } from './destination.ts';
+import { onExit } from './exit.ts';
+import { adoptOrphans, type FolderOptions, openFolder } from './folders.ts';
+import { httpSender } from './http-sender.ts';
+import { logSender } from './log-sender.ts';
+import { MemoryStore } from './memory-store.ts';
+import { type Draft, headOf, type Numbered, Numbering, type Rendered } from './numbering.ts';
+import type { Outbox, OutboxStats, PendingCall } from './outbox.ts';
+import { Pump } from './pump.ts';
+import { loadSqlite } from './sqlite.ts';
+import { type LaneRow, type NewStored, type SpoolStore, storedBytes } from './store.ts';
+
+export interface OutboxOptions {
+  readonly home: Pick<Home, 'spools' | 'collectorToken'>;
+  readonly destination: Destination;
+  /** `normal` survives SIGKILL, `full` power loss too. Default `normal`. */
+  readonly durability?: 'normal' | 'full';
+  /** Bytes that unsent events may take; beyond, the newest are dropped and counted. Default 256 MiB, in memory 16 MiB. */
+  readonly maxBytes?: number;
+  /** Longest time from a call's end to its commit while the process is not busy. Default 5. */
+  readonly flushMs?: number;
+  /** Numberings side by side, each in a partition of its own. Default 1. */
+  readonly lanes?: number;
+  readonly log?: Log;
+  /** This machine. A test may be two. */
+  readonly machine?: string;
+}
+
+/** An outbox that also takes records which have their coordinates, or foreign ids, already. */
+export interface ForwardingOutbox extends Outbox {
+  /**
+   * Puts records in as they are. Resolves when they are on disk.
+   * @throws ToolmeterError TM_SPOOL_FULL, TM_SPOOL_DISK: nothing of the call is kept.
+   */
+  forward(records: readonly RawRecord[]): Promise<void>;
+}
+
+const MAX_BYTES = 256 * 1024 * 1024;
+const MEMORY_MAX_BYTES = 16 * 1024 * 1024;
+const FLUSH_MS = 5;
+/** Ended calls that are committed without waiting for the timer, which a busy process may never get to. */
+const PRESSURE = 256;
+/** Ended calls that may wait for a spool that is not open yet, or not willing. */
+const MAX_WAITING = 16_384;
+/** Pause before a disk that failed is tried again. */
+const DISK_PAUSE_MS = 500;
+/** While events are being dropped, the gap is told this often. */
+const GAP_MS = 10_000;
+const ALIVE_MS = 10 * 60_000;
+/** How often spools that others left are looked for. */
+const ADOPT_MS = 60_000;
+const CLOSE_MS = 2_000;
+
+/** An ended call on its way to the spool. */
+interface Finished extends Rendered {
+  readonly numbered: Numbered | undefined;
+}
+
+/**
+ * The outbox over a spool. `begin` and `end` push into arrays; everything else happens at a flush, in one go:
+ * rendering (hash, scrub, JSON), numbers, one transaction.
+ */
+export class Spool implements ForwardingOutbox {
+  readonly #options: OutboxOptions;
+  readonly #log: Log;
+  readonly #binding: Binding;
+  readonly #token: string;
+  readonly #flushMs: number;
+  readonly #open = new Map<PendingCall, Numbered>();
+  #begun: PendingCall[] = [];
+  #ended: PendingCall[] = [];
+  /** Rendered, refused by the disk, tried again. */
+  #held: Finished[] = [];
+  #store: SpoolStore | null = null;
+  #folder: FolderOptions | null = null;
+  #numbering: Numbering | null = null;
+  #pump: Pump | null = null;
+  #maxBytes = 0;
+  #timer: NodeJS.Timeout | null = null;
+  readonly #intervals: NodeJS.Timeout[] = [];
+  #pressed = false;
+  #diskRetryAtMs = 0;
+  /** Not told of in the spool yet. */
+  #untold = 0;
+  #gapAtMs = Number.NEGATIVE_INFINITY;
+  #dropped = 0;
+  #closing: Promise<void> | null = null;
+  readonly #opened: Promise<void>;
+  readonly #forget: () => void;
+
+  constructor(options: OutboxOptions) {
+    this.#options = options;
+    this.#log = options.log ?? silentLog;
+    this.#token =
+      (options.destination.kind === 'http' ? options.destination.token : undefined) ??
+      options.home.collectorToken;
+    this.#binding = bindingOf(options.destination, this.#token);
+    this.#flushMs = options.flushMs ?? FLUSH_MS;
+    this.#opened = new Promise((resolve) => {
+      setImmediate(() => {
+        this.#openStore();
+        resolve();
+      });
+    });
+    this.#forget = onExit(() => this.#flushAtExit());
+  }
+
+  begin(call: PendingCall): void {
+    if (this.#begun.length >= MAX_WAITING) return;
+    this.#begun.push(call);
+    if (this.#timer === null) this.#schedule();
+  }
+
+  end(call: PendingCall): void {
+    if (this.#ended.length >= MAX_WAITING) {
+      this.#untold++;
+      this.#dropped++;
+      return;
+    }
+    this.#ended.push(call);
+    if (this.#timer === null) this.#schedule();
+    else if (this.#ended.length >= PRESSURE && !this.#pressed) this.#press();
+  }
+
+  async flush(): Promise<void> {
+    await this.#opened;
+    this.#flush();
+    while (this.#held.length > 0 && this.#closing === null) {
+      await sleep(Math.max(1, this.#diskRetryAtMs - performance.now()));
+      this.#flush();
+    }
+  }
+
+  async forward(records: readonly RawRecord[]): Promise<void> {
+    await this.#opened;
+    const store = this.#store;
+    if (store === null || this.#closing !== null)
+      throw new ToolmeterError('TM_SPOOL_CLOSED', 'The spool is closed.', 'Send again.');
+    const rows: NewStored[] = records.map(({ value, ...head }) => ({
+      lane: null,
+      head: headOf(head),
+      value,
+    }));
+    const bytes = rows.reduce((sum, row) => sum + storedBytes(row), 0);
+    if (store.size.bytes + bytes > this.#maxBytes)
+      throw new ToolmeterError(
+        'TM_SPOOL_FULL',
+        `The spool holds ${store.size.bytes} bytes that could not be published yet.`,
+        'Look at the log that it publishes to; send again later.',
+      );
+    if (!store.durable)
+      throw new ToolmeterError(
+        'TM_SPOOL_DISK',
+        'There is no disk to spool to.',
+        'Set TOOLMETER_HOME to a folder that this user may write; run on Node 22.13 or later.',
+      );
+    try {
+      store.commit({ lanes: [], records: rows, journal: [], unjournal: [] });
+    } catch (error) {
+      throw new ToolmeterError(
+        'TM_SPOOL_DISK',
+        `The spool can't be written: ${messageOf(error)}.`,
+        'Free some space on the disk; send again later.',
+        { cause: error },
+      );
+    }
+    this.#pump?.wake();
+  }
+
+  close(waitMs: number = CLOSE_MS): Promise<void> {
+    this.#closing ??= this.#close(waitMs);
+    return this.#closing;
+  }
+
+  stats(): OutboxStats {
+    const ended = new Set(this.#ended);
+    return {
+      open:
+        this.#begun.filter((call) => !ended.has(call)).length +
+        [...this.#open.keys()].filter((call) => !ended.has(call)).length,
+      buffered: this.#ended.length + this.#held.length,
+      spooled: this.#store?.size.records ?? 0,
+      published: this.#pump?.published ?? 0,
+      dropped: this.#dropped + (this.#pump?.rejected ?? 0),
+      durable: this.#store?.durable ?? false,
+    };
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#flush();
+    }, this.#flushMs);
+    this.#timer.unref();
+  }
+
+  #press(): void {
+    this.#pressed = true;
+    queueMicrotask(() => {
+      this.#pressed = false;
+      this.#flush();
+    });
+  }
+
+  #openStore(): void {
+    const store = this.#openDisk() ?? new MemoryStore();
+    this.#store = store;
+    this.#maxBytes = this.#options.maxBytes ?? (store.durable ? MAX_BYTES : MEMORY_MAX_BYTES);
+    const firstLane = Math.max(0, ...store.lanes().map((lane) => lane.id)) + 1;
+    this.#numbering = new Numbering(this.#binding, store.instance, this.#options.lanes ?? 1, firstLane);
+    this.#pump = new Pump({
+      store,
+      sender: this.#sender(),
+      binding: this.#binding,
+      log: this.#log,
+      openEachBatch: this.#options.destination.kind === 'http',
+    });
+    this.#pump.start();
+    this.#intervals.push(
+      setInterval(() => this.#sayAlive(), ALIVE_MS).unref(),
+      setInterval(() => this.#adopt(), ADOPT_MS).unref(),
+    );
+    this.#adopt();
+    this.#flush();
+  }
+
+  #openDisk(): SpoolStore | null {
+    const sqlite = loadSqlite();
+    if (sqlite === null) {
+      this.#log.warn({ code: 'TM_SPOOL_MEMORY' }, 'No node:sqlite here: events are spooled in memory only');
+      return null;
+    }
+    this.#folder = {
+      spools: this.#options.home.spools,
+      machine: this.#options.machine ?? machineId(),
+      binding: this.#binding,
+      synchronous: this.#options.durability === 'full' ? 'FULL' : 'NORMAL',
+      sqlite,
+      log: this.#log,
+    };
+    try {
+      return openFolder(this.#folder);
+    } catch (error) {
+      this.#folder = null;
+      this.#log.warn(
+        { code: 'TM_SPOOL_MEMORY', err: error },
+        `No spool on disk, events are spooled in memory only: ${messageOf(error)}`,
+      );
+      return null;
+    }
+  }
+
+  #sender(): Sender {
+    const { destination } = this.#options;
+    return destination.kind === 'http' ? httpSender(destination.url, this.#token) : logSender(destination);
+  }
+
+  #adopt(): void {
+    if (this.#store === null || this.#folder === null || this.#closing !== null) return;
+    try {
+      if (adoptOrphans(this.#folder, this.#store, this.#maxBytes) > 0) this.#pump?.wake();
+    } catch (error) {
+      this.#log.warn({ err: error }, "Other spools can't be taken over yet");
+    }
+  }
+
+  #sayAlive(): void {
+    const numbering = this.#numbering;
+    const lanes = numbering?.opened() ?? [];
+    if (numbering === null || lanes.length === 0 || this.#closing !== null) return;
+    const draft = numbering.draft();
+    for (const lane of lanes) draft.alive(lane);
+    this.#commit(draft);
+  }
+
+  /** Everything that has ended, and the journal of what is open, in one transaction. Never throws. */
+  #flush(): void {
+    const store = this.#store;
+    const numbering = this.#numbering;
+    if (store === null || numbering === null) return;
+    if (performance.now() < this.#diskRetryAtMs) {
+      this.#boundWaiting();
+      return;
+    }
+
+    const draft = numbering.draft();
+    const begun = this.#begun;
+    const ended = this.#ended;
+    this.#begun = [];
+    this.#ended = [];
+    let room = this.#maxBytes - store.size.bytes;
+    let dropped = 0;
+    const finished = this.#held;
+    this.#held = [];
+    for (const call of ended) {
+      const numbered = this.#open.get(call);
+      if (numbered !== undefined) this.#open.delete(call);
+      else if (room <= 0) {
+        dropped++;
+        continue;
+      }
+      const event = this.#render(call, store.durable);
+      if (event === null) {
+        // Its journal, if any, stays: a later owner ends it as lost.
+        dropped++;
+        continue;
+      }
+      if (numbered === undefined) room -= event.value.length;
+      finished.push({ ...event, numbered });
+    }
+    for (const event of finished) draft.event(event, event.numbered);
+
+    const opened: [PendingCall, Numbered][] = [];
+    if (begun.length > 0) {
+      const gone = new Set(ended);
+      for (const call of begun) {
+        if (gone.has(call) || room <= 0) continue;
+        const event = this.#render(call, store.durable);
+        if (event === null) continue;
+        room -= event.value.length;
+        opened.push([call, draft.open(event)]);
+      }
+    }
+
+    this.#dropped += dropped;
+    this.#untold += dropped;
+    const nowMs = performance.now();
+    const tell = this.#untold > 0 && (dropped === 0 || nowMs - this.#gapAtMs >= GAP_MS);
+    if (this.#untold > 0 && (tell || !draft.empty))
+      draft.drop(numbering.lanes[0] as LaneRow, this.#untold, tell);
+    if (draft.empty) return;
+    if (!this.#commit(draft)) {
+      this.#held = finished;
+      this.#begun = [...opened.map(([call]) => call), ...this.#begun];
+      this.#boundWaiting();
+      return;
+    }
+    if (tell) this.#gapAtMs = nowMs;
+    this.#untold = 0;
+    for (const [call, numbered] of opened) this.#open.set(call, numbered);
+  }
+
+  #commit(draft: Draft): boolean {
+    try {
+      this.#store?.commit(draft.commit());
+    } catch (error) {
+      if (this.#diskRetryAtMs === 0)
+        this.#log.warn(
+          { code: 'TM_SPOOL_DISK', err: error },
+          "The spool can't be written; it is tried again",
+        );
+      this.#diskRetryAtMs = performance.now() + DISK_PAUSE_MS;
+      if (this.#timer === null) this.#schedule();
+      return false;
+    }
+    if (this.#diskRetryAtMs !== 0) this.#log.info({}, 'The spool can be written again');
+    this.#diskRetryAtMs = 0;
+    draft.accept();
+    this.#pump?.wake();
+    return true;
+  }
+
+  /** While the disk refuses, memory holds the oldest; what comes beyond is dropped and counted. */
+  #boundWaiting(): void {
+    const over = this.#held.length + this.#ended.length - MAX_WAITING;
+    if (over > 0) {
+      const cut = this.#ended.splice(Math.max(0, this.#ended.length - over));
+      for (const call of cut) this.#open.delete(call);
+      this.#untold += cut.length;
+      this.#dropped += cut.length;
+    }
+    if (this.#timer === null) this.#schedule();
+  }
+
+  #render(call: PendingCall, durable: boolean): Rendered | null {
+    try {
+      const event = call.event();
+      event.durable = durable;
+      const traceparent = event.kind === 'call' ? event.trace?.traceparent : undefined;
+      return { value: JSON.stringify(event), ...(traceparent !== undefined && { traceparent }) };
+    } catch (error) {
+      this.#log.error(
+        { code: 'TM_SPOOL_RENDER', err: error },
+        "A call's event could not be made; it is dropped",
+      );
+      return null;
+    }
+  }
+
+  /** The last chance of a process that ends: what had ended is committed. */
+  #flushAtExit(): void {
+    if (this.#closing !== null) return;
+    if (this.#store === null) this.#openStore();
+    this.#diskRetryAtMs = 0;
+    this.#flush();
+  }
+
+  async #close(waitMs: number): Promise<void> {
+    await this.#opened;
+    this.#diskRetryAtMs = 0;
+    for (const call of this.#open.keys()) if (!this.#ended.includes(call)) this.#ended.push(call);
+    for (const call of this.#begun) if (!this.#ended.includes(call)) this.#ended.push(call);
+    this.#flush();
+    this.#forget();
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    for (const interval of this.#intervals) clearInterval(interval);
+    const numbering = this.#numbering;
+    if (numbering !== null && this.#held.length === 0) {
+      const draft = numbering.draft();
+      for (const lane of numbering.opened()) draft.end(lane);
+      if (!draft.empty) this.#commit(draft);
+    }
+    await this.#pump?.drain(waitMs);
+    await this.#pump?.stop();
+    this.#store?.close();
+    this.#store = null;
+  }
+}

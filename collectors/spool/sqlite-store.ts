@@ -1,0 +1,274 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Commit, JournalRow, LaneRow, NewStored, SpoolStore, StoredRecord } from './store.ts';
+import { storedBytes } from './store.ts';
+
+/** `PRAGMA user_version` of the layout below. */
+const LAYOUT_VERSION = 1;
+
+const LAYOUT = `
+  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE lanes (
+    id INTEGER PRIMARY KEY, instance TEXT NOT NULL, epoch TEXT NOT NULL, lane INTEGER NOT NULL,
+    last INTEGER NOT NULL, dropped INTEGER NOT NULL, gapped INTEGER NOT NULL, ended INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE records (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER, head TEXT NOT NULL, value ANY NOT NULL, bytes INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE journal (
+    lane INTEGER NOT NULL, seq INTEGER NOT NULL, head TEXT NOT NULL, value TEXT NOT NULL, bytes INTEGER NOT NULL,
+    PRIMARY KEY (lane, seq)
+  ) STRICT, WITHOUT ROWID;
+`;
+
+/** Free pages beyond which some are given back to the disk after a removal; SQLite's page has 4 KiB. */
+const SPARE_PAGES = 1024;
+
+/** Who a folder belongs to and where its events go. */
+export interface SpoolMeta {
+  readonly instance: string;
+  readonly machine: string;
+  readonly destination: string;
+}
+
+export type Sqlite = typeof import('node:sqlite');
+
+/** Result codes of SQLite, https://www.sqlite.org/rescode.html. */
+const SQLITE_BUSY = 5;
+
+export function isBusy(error: unknown): boolean {
+  return (((error as { errcode?: unknown } | null)?.errcode as number) & 0xff) === SQLITE_BUSY;
+}
+
+/**
+ * A spool in one SQLite file. The connection holds the file's exclusive lock from the first access until it is
+ * closed or the process is gone, however it went: a file that can be opened has no living owner.
+ */
+export class SqliteStore implements SpoolStore {
+  readonly durable = true;
+  readonly meta: SpoolMeta;
+  readonly #db: DatabaseSync;
+  readonly #statements: Record<
+    'begin' | 'commit' | 'lane' | 'record' | 'journal' | 'unjournal' | 'read' | 'remove' | 'span',
+    StatementSync
+  >;
+  #records: number;
+  #bytes: number;
+
+  get instance(): string {
+    return this.meta.instance;
+  }
+
+  get size(): { records: number; bytes: number } {
+    return { records: this.#records, bytes: this.#bytes };
+  }
+
+  private constructor(db: DatabaseSync, meta: SpoolMeta) {
+    this.#db = db;
+    this.meta = meta;
+    const { count, bytes } = db
+      .prepare('SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM records')
+      .get() as { count: number; bytes: number };
+    const journal = db.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM journal').get() as {
+      bytes: number;
+    };
+    this.#records = count;
+    this.#bytes = bytes + journal.bytes;
+    this.#statements = {
+      begin: db.prepare('BEGIN IMMEDIATE'),
+      commit: db.prepare('COMMIT'),
+      lane: db.prepare('INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
+      record: db.prepare('INSERT INTO records (lane, head, value, bytes) VALUES (?, ?, ?, ?)'),
+      journal: db.prepare('INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?)'),
+      unjournal: db.prepare('DELETE FROM journal WHERE lane = ? AND seq = ? RETURNING bytes'),
+      read: db.prepare('SELECT id, lane, head, value, bytes FROM records WHERE id > ? ORDER BY id LIMIT ?'),
+      remove: db.prepare('DELETE FROM records WHERE id BETWEEN ? AND ?'),
+      span: db.prepare(
+        'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM records WHERE id BETWEEN ? AND ?',
+      ),
+    };
+  }
+
+  /**
+   * Locks and opens a file.
+   * @returns null where it has an owner, was retired, was never finished, or is a newer version's.
+   */
+  static open(sqlite: Sqlite, file: string, synchronous: 'NORMAL' | 'FULL'): SqliteStore | null {
+    const db = connect(sqlite, file, synchronous);
+    if (db === null) return null;
+    try {
+      const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number };
+      if (version !== LAYOUT_VERSION) {
+        db.close();
+        return null;
+      }
+      const meta = Object.fromEntries(
+        (db.prepare('SELECT key, value FROM meta').all() as { key: string; value: string }[]).map((row) => [
+          row.key,
+          row.value,
+        ]),
+      );
+      if (meta.retired !== undefined) {
+        db.close();
+        return null;
+      }
+      return new SqliteStore(db, meta as unknown as SpoolMeta);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  /** Makes a file. Throws where the disk refuses it. */
+  static create(sqlite: Sqlite, file: string, synchronous: 'NORMAL' | 'FULL', meta: SpoolMeta): SqliteStore {
+    const db = connect(sqlite, file, synchronous, 2_000);
+    if (db === null) throw new Error(`${file} is locked by another process`);
+    try {
+      db.exec(`BEGIN IMMEDIATE; ${LAYOUT}`);
+      const insert = db.prepare('INSERT INTO meta VALUES (?, ?)');
+      for (const [key, value] of Object.entries(meta)) insert.run(key, value);
+      db.exec(`PRAGMA user_version = ${LAYOUT_VERSION}; COMMIT`);
+      return new SqliteStore(db, meta);
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  commit(commit: Commit): void {
+    const { lane, record, journal, unjournal } = this.#statements;
+    let bytes = 0;
+    this.#transaction(() => {
+      for (const row of commit.lanes)
+        lane.run(
+          row.id,
+          row.instance,
+          row.epoch,
+          row.lane,
+          row.last,
+          row.dropped,
+          row.gapped,
+          row.ended ? 1 : 0,
+        );
+      for (const row of commit.unjournal) {
+        const gone = unjournal.get(row.lane, row.seq) as { bytes: number } | undefined;
+        bytes -= gone?.bytes ?? 0;
+      }
+      for (const row of commit.journal) {
+        const size = storedBytes(row);
+        journal.run(row.lane, row.seq, row.head, row.value, size);
+        bytes += size;
+      }
+      for (const row of commit.records) bytes += this.#insert(record, row);
+    });
+    this.#records += commit.records.length;
+    this.#bytes += bytes;
+  }
+
+  #insert(statement: StatementSync, row: NewStored): number {
+    const size = storedBytes(row);
+    statement.run(row.lane, row.head, row.value, size);
+    return size;
+  }
+
+  lanes(): LaneRow[] {
+    const rows = this.#db.prepare('SELECT * FROM lanes ORDER BY id').all() as unknown as (Omit<
+      LaneRow,
+      'ended'
+    > & { ended: number })[];
+    return rows.map((row) => ({ ...row, ended: row.ended !== 0 }));
+  }
+
+  journal(): JournalRow[] {
+    return this.#db
+      .prepare('SELECT lane, seq, head, value FROM journal ORDER BY lane, seq')
+      .all() as unknown as JournalRow[];
+  }
+
+  read(afterId: number, maxRecords: number, maxBytes: number): StoredRecord[] {
+    const page: StoredRecord[] = [];
+    let bytes = 0;
+    for (const row of this.#statements.read.iterate(afterId, maxRecords)) {
+      const { bytes: size, ...record } = row as unknown as StoredRecord & { bytes: number };
+      bytes += size;
+      if (page.length > 0 && bytes > maxBytes) break;
+      page.push(record);
+    }
+    return page;
+  }
+
+  remove(first: number, last: number): void {
+    const { span, remove } = this.#statements;
+    const gone = span.get(first, last) as { count: number; bytes: number };
+    this.#transaction(() => {
+      remove.run(first, last);
+      this.#forgetEndedLanes();
+    });
+    this.#records -= gone.count;
+    this.#bytes -= gone.bytes;
+    if (this.#records === 0) this.#giveBack();
+  }
+
+  sync(): void {
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  }
+
+  /** Marks the file as one that nobody shall take over: its records are elsewhere. */
+  retire(): void {
+    this.#db.exec("INSERT OR REPLACE INTO meta VALUES ('retired', '1')");
+    this.sync();
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #transaction(work: () => void): void {
+    this.#statements.begin.run();
+    try {
+      work();
+      this.#statements.commit.run();
+    } catch (error) {
+      // SQLite ends the transaction by itself on some errors (full disk, I/O).
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #forgetEndedLanes(): void {
+    this.#db.exec(
+      'DELETE FROM lanes WHERE ended = 1 AND NOT EXISTS (SELECT 1 FROM records WHERE records.lane = lanes.id)',
+    );
+  }
+
+  #giveBack(): void {
+    const { freelist_count: free } = this.#db.prepare('PRAGMA freelist_count').get() as {
+      freelist_count: number;
+    };
+    if (free > SPARE_PAGES) this.#db.exec(`PRAGMA incremental_vacuum(${free - SPARE_PAGES})`);
+  }
+}
+
+/** Opens a connection that holds the file exclusively, or null where another has it. */
+function connect(
+  sqlite: Sqlite,
+  file: string,
+  synchronous: 'NORMAL' | 'FULL',
+  timeoutMs = 0,
+): DatabaseSync | null {
+  const db = new sqlite.DatabaseSync(file, { timeout: timeoutMs });
+  try {
+    // Before the first access: the index of the WAL then lives in memory, and the lock is held until closing.
+    db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    db.exec('PRAGMA auto_vacuum = INCREMENTAL');
+    db.exec('PRAGMA journal_mode = WAL');
+    db.exec(`PRAGMA synchronous = ${synchronous}`);
+    db.exec('PRAGMA journal_size_limit = 16777216');
+    db.exec('PRAGMA cache_size = -2048');
+    db.exec('BEGIN IMMEDIATE; COMMIT');
+    return db;
+  } catch (error) {
+    db.close();
+    if (isBusy(error)) return null;
+    throw error;
+  }
+}
