@@ -68,13 +68,11 @@ export function readCatalog(text: string): BundledCatalog {
     const model = lazyModel(header.version, recordedMs, entry);
     if (entry.source === 'litellm') keys.set(entry.model.toLowerCase(), { provider: entry.provider, model });
     else
-      providers
-        .get(entry.provider)
-        ?.models.push({
-          name: entry.model.toLowerCase(),
-          match: entry.match ?? { equals: entry.model },
-          model,
-        });
+      providers.get(entry.provider)?.models.push({
+        name: entry.model.toLowerCase(),
+        match: entry.match ?? { equals: entry.model },
+        model,
+      });
   }
 
   const candidates = (name: string): Candidates => {

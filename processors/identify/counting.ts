@@ -1,0 +1,47 @@
+import { ToolmeterError } from '../../core/errors.ts';
+import { fold } from '../../core/fold.ts';
+import type { Vantage } from '../../schemas/call-event.ts';
+import type { Config } from '../../schemas/config.ts';
+
+/** Which vantage point's observations of a server count. */
+export interface CountingPolicy {
+  vantageFor(server: string): Vantage;
+}
+
+/**
+ * The `counting` section as a policy. Server side is the gateway where it fronts the server, unless that server is
+ * metered itself. Names are compared folded.
+ * @throws ToolmeterError TM_CONFIG where two names are the same one.
+ */
+export function countingPolicy(config: Config['counting']): CountingPolicy {
+  const byServer = new Map<string, Vantage>();
+  for (const [name, { by, gateway, metered }] of Object.entries(config.servers)) {
+    const key = fold(name);
+    if (byServer.has(key)) {
+      throw new ToolmeterError(
+        'TM_CONFIG',
+        `counting.servers.${name} is the same server as another entry: names differ only in case, width or spaces`,
+        'Keep one of them.',
+      );
+    }
+    byServer.set(key, by === 'client' ? 'client' : gateway && !metered ? 'gateway' : 'server');
+  }
+  const other: Vantage = config.default === 'client' ? 'client' : 'server';
+  return { vantageFor: (server) => byServer.get(fold(server)) ?? other };
+}
+
+/**
+ * Whether an observation is the one that counts in calls and cost. Policy alone decides, by what can't be lost, late
+ * or forged on the way: the vantage point and the server's name. A `meter` inside a `wrap` (`nested`) never counts:
+ * the wrap does. Nor does an `interim` ending: the call goes on in another request, which will count.
+ */
+export function counts(
+  observation: { vantage: Vantage; server: string; nested: boolean; outcome: string },
+  policy: CountingPolicy,
+): boolean {
+  return (
+    !observation.nested &&
+    observation.outcome !== 'interim' &&
+    observation.vantage === policy.vantageFor(observation.server)
+  );
+}
