@@ -5,7 +5,7 @@
 export interface Envelope {
   /** The raw JSON text of each scalar that was asked for and found, by path (`id`, `params.name`). */
   readonly scalars: ReadonlyMap<string, string>;
-  /** Size in bytes of each top-level member's value (`params`, `result`), as it stands in the text. */
+  /** Size in bytes of each member's value, as it stands in the text, by path (`result`, `params.arguments`). */
   readonly sizes: ReadonlyMap<string, number>;
   /** Size of the whole message in bytes. */
   readonly bytes: number;
@@ -24,6 +24,9 @@ const WANTED = new Set([
   'error.code',
   'error.message',
 ]);
+
+/** The one member's member whose size is told. */
+const WANTED_SIZE = 'params.arguments';
 
 /** Longest scalar or key text that is kept, bytes; a longer one counts as not found. */
 const MAX_TEXT_BYTES = 4096;
@@ -59,6 +62,7 @@ export class EnvelopeScanner {
   #sizes = new Map<string, number>();
   #messageBytes = 0;
   #valueBytes = 0;
+  #memberBytes = 0;
   #topKey = '';
   #key = '';
   /** What stands at a member's place: its key, its value, or nothing that is kept. */
@@ -86,6 +90,7 @@ export class EnvelopeScanner {
     if (this.#depth >= this.#level) {
       this.#messageBytes++;
       this.#valueBytes++;
+      this.#memberBytes++;
     }
     if (this.#inString) {
       this.#keep(byte);
@@ -158,7 +163,11 @@ export class EnvelopeScanner {
       this.#topKey = name;
       this.#key = name;
       this.#valueBytes = 0;
-    } else this.#key = `${this.#topKey}.${name}`;
+      for (const path of this.#scalars.keys()) if (path.startsWith(`${name}.`)) this.#scalars.delete(path);
+    } else {
+      this.#key = `${this.#topKey}.${name}`;
+      this.#memberBytes = 0;
+    }
     this.#expect(WANTED.has(this.#key) ? 'value' : 'nothing');
   }
 
@@ -171,6 +180,9 @@ export class EnvelopeScanner {
       // The comma or brace that ended the value was counted with it.
       this.#sizes.set(this.#topKey, this.#valueBytes - 1);
       this.#topKey = '';
+    } else if (this.#depth === this.#level + 1 && this.#key === WANTED_SIZE) {
+      this.#sizes.set(WANTED_SIZE, this.#memberBytes - 1);
+      this.#key = '';
     }
     this.#expect('nothing');
   }

@@ -40,6 +40,10 @@ export class LineSplitter {
     }
     let from = 0;
     while (from < chunk.length) {
+      if (this.#bytes === 0 && chunk[from] === LF) {
+        from++;
+        continue;
+      }
       const at = chunk.indexOf(LF, from);
       if (at === -1) {
         this.#segment(chunk.subarray(from), false);
