@@ -1,0 +1,57 @@
+import { createRequire } from 'node:module';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { type EncodingName, encoding } from '../../../processors/tokens/encodings.ts';
+
+const require = createRequire(import.meta.url);
+type Library = { countTokens(text: string, options: object): number };
+/** The library alone: exact, and quadratic on long pieces. */
+const reference = (name: EncodingName, text: string): number =>
+  (require(`gpt-tokenizer/encoding/${name}`) as Library).countTokens(text, { disallowedSpecial: new Set() });
+
+/** Runs that are over the limit of a piece, between ordinary text. */
+const run = fc
+  .tuple(
+    fc.constantFrom('a', 'Ab', '=', ' ', '\n', ' \n', '日本', 'é', '🎉', '12', '\t', "'s", '\ud800', '-/'),
+    fc.integer({ min: 1, max: 700 }),
+  )
+  .map(([unit, times]) => unit.repeat(times));
+const text = fc
+  .array(fc.oneof(run, fc.string({ unit: 'binary', maxLength: 40 }), fc.lorem()), { maxLength: 6 })
+  .map((parts) => parts.join(''));
+
+describe('Encoding', () => {
+  it.each(['o200k_base', 'cl100k_base'] as const)(
+    'counts as the library does, long pieces and all: %s',
+    (name) => {
+      fc.assert(
+        fc.property(text, (sample) => {
+          expect(encoding(name).count(sample)).toBe(reference(name, sample));
+        }),
+        { numRuns: 150 },
+      );
+    },
+  );
+
+  it('counts known vectors of tiktoken', () => {
+    expect(encoding('o200k_base').count('tiktoken is great!')).toBe(6);
+    expect(encoding('cl100k_base').count('tiktoken is great!')).toBe(6);
+    expect(encoding('r50k_base').count('hello world')).toBe(2);
+    expect(encoding('o200k_base').count('')).toBe(0);
+  });
+
+  it('takes what looks like a special token as text', () => {
+    expect(encoding('o200k_base').count('<|endoftext|>')).toBeGreaterThan(1);
+  });
+
+  it('takes time that grows with the length of a run, not with its square', () => {
+    const counter = encoding('o200k_base');
+    counter.count('a'.repeat(1000));
+    for (const unit of ['a', ' ', '=', '日', '\n ', 'aB', '\u0301']) {
+      const begun = performance.now();
+      counter.count(unit.repeat(200_000 / unit.length));
+      // The library alone takes 26 s for 200,000 letters.
+      expect(performance.now() - begun).toBeLessThan(3000);
+    }
+  });
+});
