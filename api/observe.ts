@@ -1,0 +1,32 @@
+import type { FastifyInstance } from 'fastify';
+import type { Log } from '../core/log.ts';
+import type { Registry } from '../telemetry/metrics.ts';
+import { recordRequest } from '../telemetry/spans.ts';
+
+const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
+
+/** Counts, times and logs each request by its route; never by its address, which may hold names of people. */
+export function observeRequests(app: FastifyInstance, registry: Registry, log: Log): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const method = METHODS.has(request.method) ? request.method : '_OTHER';
+    const route = request.routeOptions.url ?? 'unknown';
+    const status = reply.statusCode;
+    const millis = reply.elapsedTime;
+    registry.observe(
+      'http.server.request.duration',
+      { 'http.request.method': method, 'http.route': route, 'http.response.status_code': status },
+      millis / 1000,
+    );
+    const { traceparent } = request.headers;
+    const endMs = Date.now();
+    recordRequest({
+      traceparent: typeof traceparent === 'string' ? traceparent : undefined,
+      method,
+      route,
+      status,
+      startMs: endMs - millis,
+      endMs,
+    });
+    log.debug({ request: request.id, method, route, status, millis: Math.round(millis) }, 'answered');
+  });
+}

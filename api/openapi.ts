@@ -1,0 +1,201 @@
+import { z } from 'zod';
+import { MEDIA_TYPES } from '../collectors/ingest/format.ts';
+import { VERSION } from '../core/version.ts';
+import { CallEventSchema } from '../schemas/call-event.ts';
+import { POLICY } from './auth/policy.ts';
+import { type ApiCode, statusOf } from './problem.ts';
+import type { ReadRoute } from './route.ts';
+import { EventsAnswerSchema } from './routes/events.ts';
+
+type Json = Record<string, unknown>;
+
+/** Schemas of OpenAPI 3.1 are JSON Schema 2020-12, which is what zod writes; `$schema` is said once, for all. */
+function schemaOf(schema: z.ZodType, io: 'input' | 'output' = 'output'): Json {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { target: 'draft-2020-12', io }) as Json;
+  return json;
+}
+
+/** The API's description (OpenAPI 3.1), made from the routes themselves. */
+export function openApi(routes: readonly ReadRoute[]): Json {
+  const paths: Record<string, Json> = {};
+  for (const route of routes) paths[openPath(route.path)] = { get: readOperation(route) };
+  paths['/v1/events'] = { post: EVENTS_OPERATION };
+  Object.assign(paths, META_PATHS);
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Toolmeter',
+      version: VERSION,
+      description:
+        'Who called which MCP tool, for whom, at what cost, how fast, and whether the record is complete.',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    paths,
+    components: {
+      securitySchemes: {
+        api_key: { type: 'http', scheme: 'bearer', bearerFormat: 'tmk_…', description: 'For reading.' },
+        collector_token: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'tmc_…',
+          description: 'For posting.',
+        },
+      },
+      schemas: { Problem: PROBLEM, CallEvent: schemaOf(CallEventSchema, 'input') },
+    },
+  };
+}
+
+const openPath = (path: string): string => path.replaceAll(/:(\w+)/g, '{$1}');
+
+function readOperation(route: ReadRoute): Json {
+  const { id, summary, description, permission, query, params, result, csv } = route;
+  return {
+    operationId: id,
+    summary,
+    description: `${description ?? ''}\n\nRoles: ${POLICY[permission].join(', ')}.`.trim(),
+    tags: [id],
+    // Either, or none: without a key on loopback in embedded mode.
+    security: [{ api_key: [] }, {}],
+    parameters: [...parametersOf(params, 'path'), ...parametersOf(query, 'query')],
+    responses: {
+      200: {
+        description: 'The answer.',
+        content: {
+          'application/json': { schema: schemaOf(result) },
+          ...(csv !== undefined && { 'text/csv': { schema: { type: 'string' } } }),
+        },
+      },
+      ...problems(
+        'TM_PARAMETER_INVALID',
+        'TM_UNAUTHENTICATED',
+        'TM_FORBIDDEN',
+        ...(params === undefined ? [] : (['TM_NOT_FOUND'] as const)),
+        'TM_NOT_ACCEPTABLE',
+        'TM_HOST_UNKNOWN',
+        'TM_STORE_UNAVAILABLE',
+        'TM_QUERY_TIMEOUT',
+      ),
+    },
+  };
+}
+
+function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'): Json[] {
+  if (schema === undefined) return [];
+  const { properties = {}, required = [] } = schemaOf(schema) as {
+    properties?: Record<string, Json>;
+    required?: string[];
+  };
+  return Object.entries(properties).map(([name, { description, ...json }]) => ({
+    name,
+    in: place,
+    required: required.includes(name),
+    ...(description !== undefined && { description }),
+    ...(json.type === 'array' && { style: 'form', explode: true }),
+    schema: json,
+  }));
+}
+
+/** One response a status; codes of the same status are named in it. */
+function problems(...codes: ApiCode[]): Json {
+  const responses: Record<number, Json> = {};
+  for (const code of codes) {
+    const status = statusOf(code);
+    const before = responses[status]?.description;
+    responses[status] = {
+      description: before === undefined ? code : `${before}, ${code}`,
+      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+    };
+  }
+  return responses;
+}
+
+const PROBLEM: Json = {
+  type: 'object',
+  description: 'RFC 9457. `code` is stable.',
+  required: ['type', 'title', 'status', 'detail', 'code', 'hint'],
+  properties: {
+    type: { type: 'string' },
+    title: { type: 'string' },
+    status: { type: 'integer' },
+    detail: { type: 'string' },
+    code: { type: 'string', pattern: '^TM_[A-Z0-9_]+$' },
+    hint: { type: 'string' },
+    instance: { type: 'string', description: "The request's id, as the server's log has it." },
+    errors: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['parameter', 'message'],
+        properties: { parameter: { type: 'string' }, message: { type: 'string' } },
+      },
+    },
+  },
+};
+
+const EVENT_REF = { $ref: '#/components/schemas/CallEvent' };
+const BODY_SCHEMAS: Readonly<Record<string, Json>> = {
+  'application/json': { anyOf: [EVENT_REF, { type: 'array', items: EVENT_REF }] },
+  'application/cloudevents+json': { type: 'object' },
+  'application/cloudevents-batch+json': { type: 'array', items: { type: 'object' } },
+};
+
+const EVENTS_OPERATION: Json = {
+  operationId: 'post_events',
+  summary: "Post events: CallEvents, bare or in CloudEvents, or a collector's own records",
+  description:
+    '202 once the accepted events are on disk. A retry with the same ids counts once for 24 hours. gzip is taken.',
+  tags: ['events'],
+  security: [{ collector_token: [] }],
+  requestBody: {
+    required: true,
+    content: Object.fromEntries(
+      MEDIA_TYPES.map((type) => [type, { schema: BODY_SCHEMAS[type] ?? { type: 'string' } }]),
+    ),
+  },
+  responses: {
+    202: {
+      description: 'What is not in `rejected` is on disk.',
+      content: { 'application/json': { schema: schemaOf(EventsAnswerSchema) } },
+    },
+    ...problems(
+      'TM_REQUEST_MALFORMED',
+      'TM_UNAUTHENTICATED',
+      'TM_BODY_TOO_LARGE',
+      'TM_MEDIA_TYPE',
+      'TM_HOST_UNKNOWN',
+      'TM_EVENTS_REJECTED',
+      'TM_LOG_UNAVAILABLE',
+    ),
+  },
+};
+
+const plainGet = (id: string, summary: string, type: string, statuses: Record<number, string>): Json => ({
+  get: {
+    operationId: id,
+    summary,
+    tags: ['operations'],
+    security: id === 'metrics' ? [{ api_key: [] }, {}] : [{}],
+    responses: Object.fromEntries(
+      Object.entries(statuses).map(([status, description]) => [
+        status,
+        { description, content: { [type]: { schema: type === 'text/plain' ? { type: 'string' } : {} } } },
+      ]),
+    ),
+  },
+});
+
+const META_PATHS: Readonly<Record<string, Json>> = {
+  '/healthz': plainGet('healthz', 'Whether a restart would help', 'application/json', {
+    200: 'Alive.',
+    503: 'Only a restart will help.',
+  }),
+  '/readyz': plainGet('readyz', 'What is not ready', 'application/json', {
+    200: 'Every part is ready.',
+    503: '`not_ready` names the parts that are not.',
+  }),
+  '/metrics': plainGet('metrics', "Toolmeter's own metrics (Prometheus)", 'text/plain', {
+    200: 'The metrics.',
+  }),
+  '/openapi.json': plainGet('openapi', 'This document', 'application/json', { 200: 'The document.' }),
+};
