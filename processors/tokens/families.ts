@@ -60,7 +60,7 @@ export const ESTIMATORS = {
   },
   gemini: {
     name: 'estimate:gemini',
-    error: 0.1,
+    error: 0.15,
     digit: 1,
     word: 1.03,
     mark: 1.22,
@@ -72,7 +72,7 @@ export const ESTIMATORS = {
   },
   llama3: {
     name: 'estimate:llama-3',
-    error: 0.1,
+    error: 0.15,
     digit: undefined,
     word: 1,
     mark: 0.98,
@@ -96,7 +96,7 @@ export const ESTIMATORS = {
   },
   qwen: {
     name: 'estimate:qwen',
-    error: 0.1,
+    error: 0.15,
     digit: 1,
     word: 1,
     mark: 0.98,
@@ -108,7 +108,7 @@ export const ESTIMATORS = {
   },
   deepseek: {
     name: 'estimate:deepseek',
-    error: 0.1,
+    error: 0.15,
     digit: undefined,
     word: 1.02,
     mark: 1.09,

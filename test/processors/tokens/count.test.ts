@@ -9,6 +9,15 @@ const tokenizer = (model: string): string => {
   return family.kind === 'exact' ? family.encoding : family.estimator.name;
 };
 
+const SAMPLES = {
+  prose:
+    'Toolmeter answers, for every call that an AI agent makes to an MCP server: who called what, on behalf of which team, what it cost, whether it leaked personal data, and whether it was normal.',
+  json: '{"id":"3f2504e0-4f89-11d3-9a0c-0305e82c3301","created_at":"2026-11-25T01:04:35.123Z","amount":1234.56,"status":"active","labels":["bug","help wanted"],"user":{"login":"octocat","site_admin":false}}',
+  code: 'export function sum(values: readonly number[]): number {\n  let total = 0;\n  for (const value of values) total += value;\n  return total;\n}\n',
+  zh: '今天我们讨论人工智能代理如何通过协议调用工具，以及每次调用的成本如何分摊到各个团队。',
+  de: 'Heute besprechen wir, wie Agenten über das Protokoll Werkzeuge aufrufen und wie die Kosten jedes Aufrufs auf die Teams verteilt werden.',
+};
+
 describe('familyOf', () => {
   it.each([
     ['gpt-4o', 'o200k_base'],
@@ -70,14 +79,18 @@ describe('count', () => {
     expect(counter.count('1764032075123', 'gpt-4o').tokens).toBe(5);
   });
 
+  // Tokens by the published tokenizers, without a beginning-of-text token: Gemma 3, Llama 3, Qwen 3, DeepSeek V3, Tekken.
   it.each([
-    // Tokens by the published tokenizers, without a beginning-of-text token.
-    ['gemini-2.5-pro', 'SAMPLE_EN', 47],
-  ])('%s is within its stated error on %s', (model, _name, expected) => {
-    const text =
-      'Toolmeter answers, for every call that an AI agent makes to an MCP server: who called what, on behalf of which team, what it cost, whether it leaked personal data, and whether it was normal.';
-    const { tokens, error } = counter.count(text, model);
-    expect(Math.abs(tokens / expected - 1)).toBeLessThan(error);
+    ['gemini-2.5-pro', { prose: 43, json: 103, code: 41, zh: 23, de: 30 }],
+    ['llama-3.1-70b', { prose: 43, json: 81, code: 34, zh: 29, de: 37 }],
+    ['qwen3', { prose: 43, json: 102, code: 34, zh: 23, de: 37 }],
+    ['deepseek-v3', { prose: 44, json: 83, code: 35, zh: 21, de: 36 }],
+    ['open-mistral-nemo', { prose: 43, json: 103, code: 35, zh: 39, de: 33 }],
+  ] as const)('%s is within its stated error on every kind of text', (model, expected) => {
+    for (const [kind, exact] of Object.entries(expected)) {
+      const { tokens, error } = counter.count(SAMPLES[kind as keyof typeof SAMPLES], model);
+      expect(Math.abs(tokens / exact - 1), `${kind}: ${tokens} for ${exact}`).toBeLessThan(error);
+    }
   });
 
   it('never throws, whatever the text and the model', () => {
