@@ -48,7 +48,14 @@ export function parseYamlFile<S extends z.ZodType>(
   const lines = new LineCounter();
   const root = readTree(decoded.text, lines);
   if (Array.isArray(root)) return { ok: false, problems: root };
-  const locate = (path: YamlPath): YamlPlace => placeOf(root, path, lines);
+  let anchors: Map<string, Node> | undefined;
+  const locate = (path: YamlPath): YamlPlace => {
+    if (anchors === undefined) {
+      anchors = new Map();
+      collectAnchors(root, anchors);
+    }
+    return placeOf(root, path, lines, anchors);
+  };
 
   const builder = new Builder(lines);
   const value = builder.build(root, kindOf(schema), [], 0);
@@ -254,11 +261,14 @@ function keyText(key: unknown): string | undefined {
 }
 
 /** Where the value at a path stands; of a path that isn't there, where its nearest parent does. */
-function placeOf(root: Node | null, path: YamlPath, lines: LineCounter): YamlPlace {
-  const anchors = new Map<string, Node>();
+function placeOf(
+  root: Node | null,
+  path: YamlPath,
+  lines: LineCounter,
+  anchors: ReadonlyMap<string, Node>,
+): YamlPlace {
   let node: unknown = root;
   let place: YamlPlace = root?.range ? at(lines, root.range[0]) : START;
-  collectAnchors(root, anchors);
   for (const step of path) {
     if (isAlias(node)) node = anchors.get(node.source);
     let next: unknown;
