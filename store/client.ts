@@ -40,12 +40,13 @@ export interface StoreClient {
 export interface Store {
   readonly kind: 'server' | 'embedded';
   readonly database: string;
-  newClient(): Promise<StoreClient>;
+  /** `maxExecutionS`: longest that one of its statements may run; default `MAX_EXECUTION_S`. */
+  newClient(options?: { maxExecutionS?: number }): Promise<StoreClient>;
   /** Closes every client that is still open. */
   close(): Promise<void>;
 }
 
-/** Longest that any statement may run, seconds: what the sink's protocol counts on for an insert in flight. */
+/** Longest that a statement may run, seconds: what the sink's protocol counts on for an insert in flight. */
 export const MAX_EXECUTION_S = 30;
 
 const READ_SETTINGS: ClickHouseSettings = {
@@ -53,7 +54,6 @@ const READ_SETTINGS: ClickHouseSettings = {
   output_format_json_quote_decimals: 1,
   output_format_json_quote_denormals: 1,
   date_time_output_format: 'iso',
-  max_execution_time: MAX_EXECUTION_S,
 };
 
 /**
@@ -94,7 +94,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const open = new Set<StoreClient>();
   const connect = options.url === undefined ? await embedded(options) : server(options, options.url);
   const database = options.database;
-  const first = await connect('default');
+  const first = await connect('default', MAX_EXECUTION_S);
   try {
     const [found] = await first.query('SELECT 1 AS one FROM system.databases WHERE name = {name:String}', {
       name: database,
@@ -104,12 +104,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     await first.close();
   }
   // The embedded engine shuts down with its last connection: one stays open for the store's life.
-  if (options.url === undefined) open.add(await connect(database));
+  if (options.url === undefined) open.add(await connect(database, MAX_EXECUTION_S));
   return {
     kind: options.url === undefined ? 'embedded' : 'server',
     database,
-    async newClient() {
-      const client = await connect(database);
+    async newClient(wanted = {}) {
+      const client = await connect(database, wanted.maxExecutionS ?? MAX_EXECUTION_S);
       open.add(client);
       return {
         ...client,
@@ -126,10 +126,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
 }
 
-type Connect = (database: string) => Promise<StoreClient>;
+type Connect = (database: string, maxExecutionS: number) => Promise<StoreClient>;
 
 function server(options: StoreOptions, url: string): Connect {
-  return async (database) => {
+  return async (database, maxExecutionS) => {
     const client = createClient({
       url,
       username: options.user ?? 'default',
@@ -137,8 +137,8 @@ function server(options: StoreOptions, url: string): Connect {
       database,
       application: 'toolmeter',
       max_open_connections: 1,
-      request_timeout: (MAX_EXECUTION_S + 15) * 1000,
-      clickhouse_settings: READ_SETTINGS,
+      request_timeout: (maxExecutionS + 15) * 1000,
+      clickhouse_settings: { ...READ_SETTINGS, max_execution_time: maxExecutionS },
       log: { level: 127 },
     });
     return wrap('server', client, async (table, ndjson, token) => {
@@ -166,7 +166,7 @@ async function embedded(options: StoreOptions): Promise<Connect> {
   }
   const { createChdbConnection } = await import('chdb/connection');
   mkdirSync(path, { recursive: true, mode: 0o700 });
-  return async (database) => {
+  return async (database, maxExecutionS) => {
     let connection: ReturnType<typeof createChdbConnection>;
     try {
       connection = createChdbConnection({ path });
@@ -175,7 +175,7 @@ async function embedded(options: StoreOptions): Promise<Connect> {
     }
     const client = createClient({
       connection: connection as unknown as ClientConnection,
-      clickhouse_settings: READ_SETTINGS,
+      clickhouse_settings: { ...READ_SETTINGS, max_execution_time: maxExecutionS },
     });
     await client.command({ query: `USE ${database}` });
     log.debug({ path, database }, 'embedded store client opened');

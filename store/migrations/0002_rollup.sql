@@ -52,23 +52,25 @@ FROM calls AS c
 WHERE c.counted
 GROUP BY day, hour, team, cost_center, project, environment, caller, server, tool, model, cost_basis;
 
--- The first recorded day that is not sealed, days counted from the first sealed one. A seal counts when it is ten
--- seconds old: by then no query can still hold a view of the table from before it. Both ways of counting a closed day
--- give the same, so nothing is missed or doubled meanwhile.
+-- The days that have a seal and no gap before them: from `first` up to, not including, `horizon`. A seal counts when it
+-- is ten seconds old: by then no query can still hold a view of the table from before it. Both ways of counting a
+-- closed day give the same, so nothing is missed or doubled meanwhile.
 CREATE OR REPLACE VIEW seal_horizon AS
-SELECT if(empty(days), toDate('1970-01-01'), days[1] + arrayCount((d, i) -> d = days[1] + (i - 1), days, arrayEnumerate(days))) AS horizon
+SELECT
+    if(empty(days), toDate('1970-01-01'), days[1]) AS first,
+    if(empty(days), toDate('1970-01-01'), days[1] + arrayCount((d, i) -> d = days[1] + (i - 1), days, arrayEnumerate(days))) AS horizon
 FROM (SELECT arraySort(groupUniqArray(day)) AS days FROM calls_hourly WHERE marker AND sealed_at <= now64(3) - INTERVAL 10 SECOND);
 
--- Sealed days and, after them, the same made live from `calls`.
+-- Sealed days and, around them, the same made live from `calls`.
 CREATE OR REPLACE VIEW calls_rollup AS
 SELECT day, hour, team, cost_center, project, environment, caller, server, tool, model, cost_basis, counted_rows, calls,
     errors, duration_us, tokens_arguments, tokens_result, tokens_definitions, cost_usd, cost_reported_usd,
     cost_metered_usd, cost_estimated_usd
 FROM calls_hourly
-WHERE NOT marker AND day < (SELECT horizon FROM seal_horizon)
+WHERE NOT marker AND day >= (SELECT first FROM seal_horizon) AND day < (SELECT horizon FROM seal_horizon)
 UNION ALL
 SELECT day, hour, team, cost_center, project, environment, caller, server, tool, model, cost_basis, counted_rows, calls,
     errors, duration_us, tokens_arguments, tokens_result, tokens_definitions, cost_usd, cost_reported_usd,
     cost_metered_usd, cost_estimated_usd
 FROM calls_live
-WHERE day >= (SELECT horizon FROM seal_horizon);
+WHERE day < (SELECT first FROM seal_horizon) OR day >= (SELECT horizon FROM seal_horizon);
