@@ -79,6 +79,15 @@ function insertSettings(token: string | undefined): Record<string, string | numb
 }
 
 /**
+ * Loads the embedded engine's library into this thread. A thread that alone has a native library unloads it at its
+ * end, under the feet of the engine's own thread-local destructors, and the process crashes: the main thread must have
+ * it too, before any other.
+ */
+export async function loadEmbeddedEngine(): Promise<void> {
+  await import('chdb/connection');
+}
+
+/**
  * Opens the store and makes its database where there is none.
  * @throws StoreError TM_STORE_UNAVAILABLE, or TM_STORE_IN_USE when another process has the folder
  * @throws ToolmeterError TM_STORE_CONFIG when neither url nor path is given, or the database's name is not a name
