@@ -1,0 +1,41 @@
+import { parseArgs } from 'node:util';
+import { homePath, openHome } from '../core/home.ts';
+import { makeLogger } from '../telemetry/logger.ts';
+import { registry } from '../telemetry/metrics.ts';
+import { startTelemetry } from '../telemetry/otel.ts';
+import { startHttp } from './roles/http.ts';
+import { configFile, loadSettings } from './settings.ts';
+import { waitForSignal } from './signal.ts';
+
+const USAGE = `Usage: toolmeter api [--config FILE] [--home FOLDER]
+
+Runs the query API and the ingest against Kafka and ClickHouse. Run as many copies as wanted.
+`;
+
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: { config: { type: 'string' }, home: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const settings = loadSettings(configFile(values.config));
+  const log = makeLogger({ level: settings.config.telemetry.level, name: 'api' });
+  const telemetry = await startTelemetry({
+    endpoint: settings.config.telemetry.otlp_endpoint,
+    serviceName: 'toolmeter-api',
+    registry,
+    log,
+  });
+  const http = await startHttp(
+    { settings, home: openHome(values.home ?? homePath()), log },
+    { beside: new Map() },
+  );
+  process.stdout.write(`API and ingest: ${http.url}\n`);
+  await waitForSignal();
+  await http.stop();
+  await telemetry?.shutdown();
+  return 0;
+}

@@ -1,0 +1,21 @@
+import { parseArgs } from 'node:util';
+import { homePath, ingestUrl } from '../core/home.ts';
+import { runDemo } from './demo/run.ts';
+
+const USAGE = `Usage: toolmeter demo [--url URL]
+
+Drives real MCP traffic of three made-up teams against a running Toolmeter on this machine and prints the spend. The teams
+show where the running one uses the demonstration's directory: toolmeter up --demo does both.
+`;
+
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: { url: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  return runDemo({ url: values.url ?? ingestUrl(), home: homePath(), begunAt: Date.now() });
+}

@@ -1,0 +1,139 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { messageOf, ToolmeterError } from '../core/errors.ts';
+import { homePath, ingestUrl, isDisabled, openHome } from '../core/home.ts';
+import { checkDirectoryFile } from '../processors/attribute/index.ts';
+import { checkPriceFile } from '../processors/cost/index.ts';
+import { checkSettings, configFile } from './settings.ts';
+
+const USAGE = `Usage: toolmeter doctor [--config FILE] [--home FOLDER]
+
+Checks Node, the home folder, the configuration, the spools, and whether the API answers. Exit code 1 where something is wrong.
+`;
+
+interface Finding {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly detail: string;
+}
+
+/** Oldest Node that everything but the interceptors runs on (package.json, `engines`). */
+const NODE_MIN = [22, 22] as const;
+
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: { config: { type: 'string' }, home: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const home = values.home ?? homePath();
+  const findings = [
+    node(),
+    disabled(),
+    homeFolder(home),
+    ...configuration(configFile(values.config)),
+    spools(home),
+    await api(),
+  ];
+  for (const { name, ok, detail } of findings)
+    process.stdout.write(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(14)} ${detail}\n`);
+  return findings.every(({ ok }) => ok) ? 0 : 1;
+}
+
+function node(): Finding {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
+  const ok = major > NODE_MIN[0] || (major === NODE_MIN[0] && minor >= NODE_MIN[1]);
+  return {
+    name: 'node',
+    ok,
+    detail: ok ? process.version : `${process.version} is older than ${NODE_MIN.join('.')}: update Node`,
+  };
+}
+
+function disabled(): Finding {
+  return isDisabled()
+    ? { name: 'interceptors', ok: false, detail: 'TOOLMETER_DISABLED is set: nothing is metered' }
+    : { name: 'interceptors', ok: true, detail: 'enabled' };
+}
+
+function homeFolder(path: string): Finding {
+  try {
+    openHome(path);
+    return { name: 'home', ok: true, detail: path };
+  } catch (error) {
+    return {
+      name: 'home',
+      ok: false,
+      detail: error instanceof ToolmeterError ? `${error.message} ${error.hint}` : messageOf(error),
+    };
+  }
+}
+
+function configuration(file: string | null): Finding[] {
+  const result = checkSettings(file);
+  if ('problems' in result)
+    return result.problems.map(({ where, message }) => ({
+      name: 'configuration',
+      ok: false,
+      detail: `${where}: ${message}`,
+    }));
+  const { directory, prices } = result.config;
+  const problems = [
+    ...(directory === undefined ? [] : checkDirectoryFile(directory)),
+    ...prices.flatMap(checkPriceFile),
+  ];
+  if (problems.length > 0)
+    return problems.map(({ where, message }) => ({
+      name: 'configuration',
+      ok: false,
+      detail: `${where}: ${message}`,
+    }));
+  return [{ name: 'configuration', ok: true, detail: file ?? 'no file: defaults' }];
+}
+
+/** Spools that lie on disk: those of running collectors, and of ones that died and will be taken over. */
+function spools(home: string): Finding {
+  try {
+    const folders = readdirSync(join(home, 'spools'), { withFileTypes: true }).filter((entry) =>
+      entry.isDirectory(),
+    );
+    let sizeBytes = 0;
+    for (const folder of folders) {
+      for (const name of readdirSync(join(home, 'spools', folder.name)))
+        sizeBytes += statSync(join(home, 'spools', folder.name, name)).size;
+    }
+    return {
+      name: 'spools',
+      ok: true,
+      detail: `${folders.length}, ${(sizeBytes / 1_048_576).toFixed(1)} MiB`,
+    };
+  } catch (error) {
+    return { name: 'spools', ok: false, detail: messageOf(error) };
+  }
+}
+
+async function api(): Promise<Finding> {
+  const url = ingestUrl();
+  try {
+    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
+    const body = (await response.json()) as { parts?: { name: string; ok: boolean; detail: string }[] };
+    const failing = (body.parts ?? [])
+      .filter(({ ok }) => !ok)
+      .map(({ name, detail }) => `${name}: ${detail}`);
+    return {
+      name: 'api',
+      ok: response.ok,
+      detail: response.ok ? `${url} is ready` : `${url} is not ready: ${failing.join('; ')}`,
+    };
+  } catch {
+    return {
+      name: 'api',
+      ok: false,
+      detail: `nothing answers at ${url}: start it with "toolmeter up" (collectors spool meanwhile)`,
+    };
+  }
+}

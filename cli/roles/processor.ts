@@ -1,0 +1,69 @@
+import { systemClock } from '../../core/clock.ts';
+import { MAX_AHEAD_MS } from '../../processors/admit.ts';
+import { openDirectory } from '../../processors/attribute/index.ts';
+import { attributeStage } from '../../processors/attribute/stage.ts';
+import { openCatalog } from '../../processors/cost/index.ts';
+import { costStage } from '../../processors/cost/stage.ts';
+import { identifyStage } from '../../processors/identify/stage.ts';
+import { pipeline } from '../../processors/pipeline.ts';
+import { PROCESSOR_GROUP, processor } from '../../processors/processor.ts';
+import { createScrubber } from '../../processors/scrub/index.ts';
+import { scrubStage } from '../../processors/scrub/stage.ts';
+import { createTokenCounter } from '../../processors/tokens/index.ts';
+import { tokensStage } from '../../processors/tokens/stage.ts';
+import { TOPICS } from '../../schemas/topics.ts';
+import { openLog } from './log.ts';
+import type { Role, RoleContext } from './role.ts';
+
+const DAY_MS = 86_400_000;
+
+/** Raw records → calls: joins the processors' group and works on what it is given. */
+export async function startProcessor({ settings, home, log }: RoleContext): Promise<Role> {
+  const { config } = settings;
+  const eventLog = await openLog(settings, home, log);
+  const directory = openDirectory(config.directory, { log });
+  const catalog = openCatalog(config.prices, { log });
+  const stages = pipeline({
+    identify: identifyStage(config.counting),
+    attribute: attributeStage(directory),
+    tokens: tokensStage(createTokenCounter()),
+    cost: costStage(catalog),
+    scrub: scrubStage(createScrubber({ key: home.keys.pseudonym })),
+  });
+  let lastError: string | null = null;
+  const subscription = eventLog.subscribe(
+    PROCESSOR_GROUP,
+    TOPICS.raw,
+    processor({
+      stages,
+      admit: { maxAheadMs: MAX_AHEAD_MS, maxAgeMs: config.retention.accept_past_days * DAY_MS },
+      clock: systemClock,
+      log,
+      onBatch: () => {
+        lastError = null;
+      },
+    }),
+    {
+      onError: (error, partition) => {
+        lastError = `partition ${partition}: ${(error as Error).message}`;
+        log.error({ partition, code: (error as { code?: string }).code }, lastError);
+      },
+    },
+  );
+  return {
+    status: () => [
+      {
+        name: 'processor',
+        ok: lastError === null,
+        detail: lastError ?? `partitions ${subscription.partitions().join(', ')}`,
+      },
+      { name: 'directory', ...directory.status() },
+    ],
+    stop: async () => {
+      await subscription.close();
+      directory.close();
+      catalog.close();
+      await eventLog.close();
+    },
+  };
+}

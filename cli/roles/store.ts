@@ -1,0 +1,83 @@
+import type { Home } from '../../core/home.ts';
+import type { Log } from '../../core/log.ts';
+import { openStore, type Store } from '../../store/client.ts';
+import { startMaintenance } from '../../store/maintenance.ts';
+import { migrate } from '../../store/migrate.ts';
+import { startSink } from '../../store/sink.ts';
+import { registry } from '../../telemetry/metrics.ts';
+import { readSecret, type Settings } from '../settings.ts';
+import { openLog } from './log.ts';
+import type { Role, RoleContext } from './role.ts';
+
+/** The store that the configuration names: ClickHouse over HTTP, or the embedded engine under the home folder. */
+export function openConfiguredStore({ config }: Settings, home: Home, log: Log): Promise<Store> {
+  const { url, user, password, database } = config.store;
+  return openStore({
+    database,
+    log,
+    ...(url === undefined ? { path: home.store } : { url, user }),
+    ...(password !== undefined && { password: readSecret(password) }),
+  });
+}
+
+/** Calls → ClickHouse: migrates, joins the sink's groups, seals days as they close. */
+export async function startStore({ settings, home, log }: RoleContext): Promise<Role> {
+  const store = await openConfiguredStore(settings, home, log);
+  const client = await store.newClient();
+  await migrate(client, log);
+  await client.close();
+  const eventLog = await openLog(settings, home, log);
+  let retries = 0;
+  const sink = startSink({
+    eventLog,
+    store,
+    log,
+    onRange: ({ topic, partition, rows, recordedAtMs, committedAtMs }) => {
+      registry.add('toolmeter.sink.rows', { table: topic }, rows);
+      registry.set('toolmeter.sink.lag', { partition }, (committedAtMs - recordedAtMs) / 1000);
+    },
+  });
+  const { content_days, calls_months } = settings.config.retention;
+  const maintenance = startMaintenance({
+    store,
+    eventLog,
+    log,
+    retention: {
+      contentDays: content_days,
+      callsMonths: calls_months,
+      deadLetterDays: settings.config.log.dlq_retention_days,
+    },
+  });
+  return {
+    status: () => {
+      const { rows, retries: now, lastCommitMs } = sink.stats();
+      const failing = now > retries;
+      retries = now;
+      const { differences, lastError } = maintenance.stats();
+      return [
+        {
+          name: 'sink',
+          ok: !failing,
+          detail: failing
+            ? 'inserts fail and are tried again'
+            : `${rows} rows, last at ${new Date(lastCommitMs).toISOString()}`,
+        },
+        {
+          name: 'seal',
+          ok: lastError === null && differences === 0,
+          detail:
+            lastError ??
+            (differences === 0
+              ? 'sealed days equal their rows'
+              : `${differences} sealed days differ from their rows`),
+        },
+      ];
+    },
+    stop: async () => {
+      await sink.close();
+      await maintenance.close();
+      await store.close();
+      await eventLog.close();
+    },
+  };
+}

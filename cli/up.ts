@@ -1,0 +1,123 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ToolmeterError } from '../core/errors.ts';
+import { homePath, openHome } from '../core/home.ts';
+import { VERSION } from '../core/version.ts';
+import { loadEmbeddedEngine } from '../store/client.ts';
+import { makeLogger } from '../telemetry/logger.ts';
+import { runDemo } from './demo/run.ts';
+import { demoDirectory } from './demo/traffic.ts';
+import { startHttp } from './roles/http.ts';
+import { ROLES, type Role } from './roles/role.ts';
+import { startThread } from './roles/thread.ts';
+import { configFile, loadSettings, type Settings } from './settings.ts';
+import { waitForSignal } from './signal.ts';
+
+const USAGE = `Usage: toolmeter up [--config FILE] [--home FOLDER] [--demo]
+
+Runs everything in one process: ingest, processors, store, API. With KAFKA_BROKERS and CLICKHOUSE_URL (or log.brokers and
+store.url in toolmeter.yaml) it uses those; without, the embedded log and store in $TOOLMETER_HOME.
+
+  --config FILE   configuration (default: TOOLMETER_CONFIG, or toolmeter.yaml in this folder)
+  --home FOLDER   keys, spools, log and store (default: TOOLMETER_HOME, or the user's data folder)
+  --demo          start afresh in .toolmeter/demo, drive real MCP traffic of three teams, print their spend
+  --exit          with --demo: stop after the table
+`;
+
+/** `toolmeter up`: main thread HTTP, one thread for the processors, one for the store. */
+export async function run(argv: string[]): Promise<number> {
+  const { values } = parseArgs({
+    args: argv,
+    options: {
+      config: { type: 'string' },
+      home: { type: 'string' },
+      demo: { type: 'boolean' },
+      exit: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  if (values.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const begunAt = Date.now();
+  let settings = loadSettings(configFile(values.config));
+  const home = values.demo
+    ? resolve(values.home ?? join('.toolmeter', 'demo'))
+    : resolve(values.home ?? homePath());
+  if (values.demo) settings = prepareDemo(settings, home);
+  const running = await startAll(settings, home);
+  try {
+    process.stdout.write(banner(running.url, home, settings));
+    if (values.demo) {
+      const code = await runDemo({ url: running.url, home, begunAt });
+      if (values.exit || code !== 0) return code;
+      process.stdout.write('\nStill running: press Ctrl-C to stop.\n');
+    }
+    const failure = await Promise.race([waitForSignal(), running.failed]);
+    if (failure instanceof ToolmeterError) throw failure;
+    return 0;
+  } finally {
+    await running.stop();
+  }
+}
+
+export interface Running {
+  readonly url: string;
+  /** Resolves when a thread has ended without having been asked to. */
+  readonly failed: Promise<ToolmeterError>;
+  stop(): Promise<void>;
+}
+
+/** Starts all roles; what has been started is stopped again where a later one fails. */
+export async function startAll(settings: Settings, homeFolder: string): Promise<Running> {
+  const home = openHome(homeFolder);
+  const log = makeLogger({ level: settings.config.telemetry.level, name: 'http' });
+  const threads = new Map<string, Role>();
+  const stop = async (): Promise<void> => {
+    for (const role of [...threads.values()].reverse()) await role.stop();
+  };
+  let fail: (error: ToolmeterError) => void = () => {};
+  const failed = new Promise<ToolmeterError>((done) => {
+    fail = done;
+  });
+  try {
+    if (settings.config.store.url === undefined) await loadEmbeddedEngine();
+    // The store first: it migrates what the others ask.
+    for (const role of ROLES) threads.set(role, await startThread(role, settings, home.path, fail));
+    const http = await startHttp({ settings, home, log }, { beside: threads });
+    return {
+      url: http.url,
+      failed,
+      stop: async () => {
+        await http.stop();
+        await stop();
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function prepareDemo(settings: Settings, home: string): Settings {
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const directory = join(home, 'directory.yaml');
+  writeFileSync(directory, demoDirectory());
+  return { ...settings, config: { ...settings.config, directory } };
+}
+
+function banner(url: string, home: string, { config, file }: Settings): string {
+  const lines = [
+    ['API and ingest', url],
+    ['OpenAPI', `${url}/openapi.json`],
+    ['Home', home],
+    ['Log', config.log.brokers.length > 0 ? `Kafka at ${config.log.brokers.join(', ')}` : 'embedded'],
+    ['Store', config.store.url ?? 'embedded ClickHouse'],
+    ['Configuration', file ?? 'defaults'],
+    ['Team directory', config.directory ?? 'none: calls have no team'],
+  ] as const;
+  return `Toolmeter ${VERSION}\n${lines.map(([name, value]) => `  ${name.padEnd(15)} ${value}`).join('\n')}\n`;
+}
