@@ -55,7 +55,7 @@ export function addErrorAnswers(log: Log, limits: { maxBodyBytes: number }): Err
 
   return {
     framework: (error, request, reply) => {
-      reply.headers(SECURITY_HEADERS);
+      reply.headers(SECURITY_HEADERS).header('x-request-id', request.id);
       return answer(error, request, reply);
     },
     client: (error, socket) => {
