@@ -66,12 +66,12 @@ export function processor(options: ProcessorOptions): PartitionHandler {
         next = (records.at(-1) as LogRecord).offset + 1n;
         options.onBatch?.(await processBatch(partition, records, lanes, outputs, options, nowMs));
       }
-      for (const { key, value } of lanes.takeDirty(nowMs)) {
-        outputs.push({ topic: TOPICS.state, partition: partition.partition, key, value });
-      }
       if (records.length === 0 || nowMs - ledgerAt >= LEDGER_MS) {
         ledgerAt = nowMs;
         for (const row of lanes.takeLedger()) outputs.push(completenessRecord(row, partition.partition));
+      }
+      for (const { key, value } of lanes.takeDirty()) {
+        outputs.push({ topic: TOPICS.state, partition: partition.partition, key, value });
       }
       if (nowMs - tickedAt >= TICK_MS) {
         tickedAt = nowMs;
