@@ -1,6 +1,6 @@
 import type { Log } from '../../core/log.ts';
 import type { TrackedCall } from '../rpc/call.ts';
-import { asObject, isRequestId } from '../rpc/message.ts';
+import { asObject, type Implementation, isRequestId } from '../rpc/message.ts';
 import type { Ending, RpcTracker } from '../rpc/tracker.ts';
 import type { ExtraContext } from './context.ts';
 import { failed } from './failures.ts';
@@ -16,7 +16,8 @@ const MAX_BODY = 16 * 1024 * 1024;
  * copies: the handler gets the request as it came.
  */
 export class HttpExchange implements CallScope {
-  readonly tracker: RpcTracker;
+  readonly #tracker: RpcTracker;
+  readonly #learnt: (server: Implementation) => void;
   readonly #request: Request;
   readonly #context: ExtraContext;
   readonly #log: Log | undefined;
@@ -33,9 +34,11 @@ export class HttpExchange implements CallScope {
     request: Request,
     parsedBody: unknown,
     context: ExtraContext,
+    learnt: (server: Implementation) => void,
     log: Log | undefined,
   ) {
-    this.tracker = tracker;
+    this.#tracker = tracker;
+    this.#learnt = learnt;
     this.#request = request;
     this.#context = context;
     this.#log = log;
@@ -97,19 +100,19 @@ export class HttpExchange implements CallScope {
     }
   }
 
-  /** Begins the calls of the request, unless a transport has it. `answered`: there will be no transport any more. */
+  /**
+   * Begins the calls of the request, once, unless a transport has it. Until there is an answer a metered transport
+   * may still come for a message; whoever is first has it.
+   */
   async #own(answered: boolean): Promise<void> {
-    if (this.#recorded || (this.#owner === 'transport' && !answered)) return;
     const message = await this.#body;
-    if (this.#recorded) return;
-    // A message that came in no metered transport's way yet may still: only a long wait tells, so begin it here.
-    if (message === undefined && !answered) return;
+    if (this.#recorded || this.#owner === 'transport' || (message === undefined && !answered)) return;
     this.#recorded = true;
     this.#owner = 'handler';
     if (message === undefined) return;
     for (const one of Array.isArray(message) ? message : [message]) {
       const text = Array.isArray(message) ? undefined : this.#text;
-      const call = this.tracker.fromClient(one, text, this.#context);
+      const call = this.#tracker.fromClient(one, text, this.#context);
       if (call !== undefined) this.#calls.push(call);
     }
     for (const call of this.#calls) for (const [key, value] of this.#tags) call.tag(key, value);
@@ -123,10 +126,10 @@ export class HttpExchange implements CallScope {
     } catch {
       answer = undefined;
     }
-    if (answer !== undefined) this.tracker.fromServer(answer, text);
+    if (answer !== undefined) this.#answer(answer, text);
     const ending = endingOf(status, answer);
     if ((await this.#body) === undefined)
-      this.tracker.malformed(
+      this.#tracker.malformed(
         this.#text ?? '',
         ending.text ?? 'the body is no JSON',
         this.#context,
@@ -139,7 +142,7 @@ export class HttpExchange implements CallScope {
     const source = (response.body as ReadableStream<Uint8Array>).getReader();
     const events = new SseReader(MAX_BODY, (data) => {
       try {
-        this.tracker.fromServer(JSON.parse(data), data);
+        this.#answer(JSON.parse(data), data);
       } catch {
         // Not JSON: not an answer either.
       }
@@ -176,9 +179,14 @@ export class HttpExchange implements CallScope {
     return new Response(body, { status, statusText, headers });
   }
 
+  #answer(message: unknown, text: string | undefined): void {
+    this.#tracker.fromServer(message, text);
+    if (this.#tracker.server !== undefined) this.#learnt(this.#tracker.server);
+  }
+
   #finish(ending: Ending): void {
-    for (const call of this.#calls) this.tracker.finish(call, ending);
-    this.tracker.close();
+    for (const call of this.#calls) this.#tracker.finish(call, ending);
+    this.#tracker.close();
   }
 }
 

@@ -31,7 +31,10 @@ export function meterHandler(handler: FetchHandlerLike, options: MeterOptions): 
         const tracker = trackerFor('server', 'http', options, declared);
         const extra = { request, authInfo: rest[0]?.authInfo };
         const context = new ExtraContext(extra, request.headers.get('mcp-session-id') ?? undefined);
-        exchange = new HttpExchange(tracker, request, rest[0]?.parsedBody, context, options.log);
+        const learnt = (server: Implementation): void => {
+          declared = server;
+        };
+        exchange = new HttpExchange(tracker, request, rest[0]?.parsedBody, context, learnt, options.log);
       }
     } catch (error) {
       failed('follow an HTTP request', error, options.log);
@@ -46,9 +49,7 @@ export function meterHandler(handler: FetchHandlerLike, options: MeterOptions): 
         open.threw();
         throw error;
       }
-      const passed = open.answered(response);
-      declared = open.tracker.server ?? declared;
-      return passed;
+      return open.answered(response);
     });
   };
 }

@@ -19,7 +19,8 @@ export function callScope(): AsyncLocalStorage<CallScope> {
 
 /**
  * Tags the call that is being handled, e.g. `tag('project', 'atlas')`; the tag `model` names the model. Inside a
- * metered server's handler and what it awaits; anywhere else it has no effect. Never throws.
+ * metered server's handler and what it awaits; anywhere else it has no effect. Tags are labels to group by: they are
+ * recorded as given, unlike content, which is scrubbed. Never throws.
  */
 export function tag(key: string, value: string): void {
   slots[SLOT]?.getStore()?.tag(String(key), String(value));
