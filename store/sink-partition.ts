@@ -38,6 +38,8 @@ export interface PartitionSinkOptions {
   readonly client: StoreClient;
   readonly logId: string;
   readonly lingerMs: number;
+  /** First pause after the store has failed, milliseconds. */
+  readonly pauseMs: number;
   readonly log: Log;
   readonly onRange: (progress: SinkProgress) => void;
   readonly onRetry: () => void;
@@ -259,7 +261,7 @@ export class PartitionSink {
 
   /** Tries until it works or the rows are refused; gives up only with the partition. */
   #persist(work: () => Promise<true>): Promise<boolean> {
-    const { partition, log, onRetry } = this.#options;
+    const { partition, log, pauseMs, onRetry } = this.#options;
     return retry<boolean>(
       async () => {
         try {
@@ -270,15 +272,15 @@ export class PartitionSink {
         }
       },
       {
-        pauseMs: 100,
-        maxPauseMs: 10_000,
+        pauseMs,
+        maxPauseMs: pauseMs * 100,
         attempts: Number.POSITIVE_INFINITY,
         signal: partition.signal,
         retryable: (error) => error instanceof StoreError,
-        onRetry: (error, attempt, pauseMs) => {
+        onRetry: (error, attempt, nextMs) => {
           onRetry();
           log.warn(
-            { err: error, partition: partition.partition, attempt, pauseMs },
+            { err: error, partition: partition.partition, attempt, pauseMs: nextMs },
             'the store failed; trying again',
           );
         },

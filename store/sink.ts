@@ -68,6 +68,7 @@ export function startSink(options: SinkOptions): Sink {
             client,
             logId: await eventLog.logId(),
             lingerMs: options.lingerMs ?? 80,
+            pauseMs: 100,
             log,
             onRange: (progress) => {
               stats.rows += progress.rows;
