@@ -225,6 +225,7 @@ const OTHER_WORDS =
 /** The nearest word decides; the key decides where it says something. */
 export function phoneContext(segment: Segment, at: number): PhoneContext {
   if (segment.key.phone) return 'phone';
+  if (at === 0) return segment.key.identifier ? 'other' : 'none';
   const before = segment.before(at);
   const phone = lastEnd(PHONE_WORDS, before);
   const named = lastEnd(OTHER_WORDS, before);

@@ -2,10 +2,10 @@ import { applyEdits, type Edit, joinEdits } from './edits.ts';
 import { closingQuote, decode, encodeEdits } from './json-string.ts';
 import { accepts, type KeyInfo, type KeyRule, keyInfo, NO_KEY } from './key-names.ts';
 import { isBase64, mediaHit } from './media.ts';
+import { isPlainId } from './plain-ids.ts';
 import { PLACEHOLDER } from './pseudonym.ts';
-import { isQuiet } from './quiet.ts';
 import { scan } from './scan.ts';
-import { type Hit, Segment } from './segment.ts';
+import { type Hit, isDigit } from './segment.ts';
 
 /** JSON in strings of JSON that is walked as such; deeper, it is text. */
 const MAX_EMBEDDED = 6;
@@ -80,11 +80,12 @@ const isWhite = (code: number): boolean => code === 32 || code === 10 || code ==
 
 /** Edits of plain text, until what they leave has nothing to find: scrubbing again then changes nothing. */
 export function plain(text: string, key: KeyInfo, name: Name): readonly Edit[] {
-  let hits = scan(new Segment(text, key));
+  let hits = scan(text, 0, text.length, key);
   if (hits.length === 0) return NONE;
   let edits = hits.map((hit) => toEdit(hit, name));
   for (let pass = 1; pass < MAX_PASSES; pass++) {
-    hits = scan(new Segment(applyEdits(text, edits), key));
+    const scrubbed = applyEdits(text, edits);
+    hits = scan(scrubbed, 0, scrubbed.length, key);
     if (hits.length === 0) return edits;
     edits = joinEdits(
       edits,
@@ -98,8 +99,33 @@ function toEdit({ start, end, type, detector, value, note }: Hit, name: Name): E
   return { start, end, type, detector, replacement: note ?? name(type, value) };
 }
 
-const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
-const LITERAL = /true|false|null/y;
+/** The end of the number at `at` (RFC 8259), or −1. */
+function numberEnd(text: string, at: number): number {
+  let i = text.charCodeAt(at) === 45 ? at + 1 : at;
+  const digits = (): boolean => {
+    const from = i;
+    while (isDigit(text.charCodeAt(i))) i++;
+    return i > from;
+  };
+  if (!digits()) return -1;
+  if (text.charCodeAt(i) === 46) {
+    i++;
+    if (!digits()) return -1;
+  }
+  if ((text.charCodeAt(i) | 32) === 101) {
+    i++;
+    if (text.charCodeAt(i) === 43 || text.charCodeAt(i) === 45) i++;
+    if (!digits()) return -1;
+  }
+  return i;
+}
+
+/** The end of the literal at `at`, or −1. */
+function literalEnd(text: string, at: number): number {
+  for (const literal of ['true', 'false', 'null'])
+    if (text.startsWith(literal, at)) return at + literal.length;
+  return -1;
+}
 
 /** One walk over one JSON text. */
 class Walk {
@@ -110,6 +136,8 @@ class Walk {
   readonly #edits: Edit[] = [];
   readonly #frames: Frame[] = [];
   #sorted = true;
+  /** The first backslash from some place on, so that each is looked for once. */
+  #nextBackslash = -1;
 
   constructor(text: string, name: Name, embedded: number, walker: Walker) {
     this.#text = text;
@@ -237,19 +265,21 @@ class Walk {
 
   /** The end of the number or literal at `at`, or −1. */
   #scalar(at: number, key: KeyInfo, rule: KeyRule | undefined): number {
-    LITERAL.lastIndex = at;
-    if (LITERAL.test(this.#text)) return LITERAL.lastIndex;
-    NUMBER.lastIndex = at;
-    const match = NUMBER.exec(this.#text);
-    if (match === null) return -1;
-    const token = match[0];
-    const next = this.#text.charCodeAt(at + token.length);
-    // `415-555`, `1.2.3`: no number of JSON. The caller sees it at the next character; nothing may be found here then.
-    if (!Number.isNaN(next) && !isWhite(next) && next !== 44 && next !== 93 && next !== 125) return -1;
+    const code = this.#text.charCodeAt(at);
+    if (code === 116 || code === 102 || code === 110) return literalEnd(this.#text, at);
+    const end = numberEnd(this.#text, at);
+    if (end === -1) return -1;
+    const next = this.#text.charCodeAt(end);
+    // `415-555`, `1.2.3`: no number of JSON, and the rest is text from here on.
+    if (end < this.#text.length && !isWhite(next) && next !== 44 && next !== 93 && next !== 125) return -1;
+    if (rule === undefined && end - at < 7) return end;
+    const token = this.#text.slice(at, end);
     if (rule !== undefined && accepts(rule, token) && rule.form !== 'token' && rule.form !== 'word') {
       this.#edits.push(this.#named(at, at + token.length, rule, token, true));
-    } else if (token.length >= 9 || (token.length >= 7 && key.phone)) {
-      const hit = scan(new Segment(token, key)).find(({ start, end }) => start === 0 && end === token.length);
+    } else if ((token.length >= 12 || (token.length >= 7 && (key.phone || key.ssn))) && /^\d+$/.test(token)) {
+      const hit = scan(token, 0, token.length, key).find(
+        ({ start, end }) => start === 0 && end === token.length,
+      );
       if (hit !== undefined) {
         this.#edits.push({
           ...toEdit(hit, this.#name),
@@ -299,7 +329,7 @@ class Walk {
         return;
       }
     }
-    if (rule === undefined && isQuiet(this.#text, start, end)) return;
+    if (rule === undefined && this.#isQuiet(start, end, key)) return;
     const raw = this.#text.slice(start, end);
     const value = decode(raw);
     if (rule !== undefined && accepts(rule, value)) {
@@ -307,6 +337,19 @@ class Walk {
       return;
     }
     this.#content(raw, value, start, key);
+  }
+
+  /** Whether a string holds nothing: most do, and this is told without making anything. */
+  #isQuiet(start: number, end: number, key: KeyInfo): boolean {
+    const text = this.#text;
+    if (start === end || isPlainId(text, start, end)) return true;
+    const first = text.charCodeAt(start);
+    if (first === 123 || first === 91 || isWhite(first)) return false;
+    if (this.#nextBackslash < start) {
+      const found = text.indexOf('\\', start);
+      this.#nextBackslash = found === -1 ? text.length : found;
+    }
+    return this.#nextBackslash >= end && scan(text, start, end, key).length === 0;
   }
 
   #content(raw: string, value: string, start: number, key: KeyInfo): void {
