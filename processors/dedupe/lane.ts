@@ -1,7 +1,7 @@
 import type { CompletenessRow } from '../../schemas/calls-topic.ts';
 import type { LaneId, RawRecord } from '../../schemas/record.ts';
 import type { Dead } from '../stage.ts';
-import { append, has, put, type Ranges, size, take } from './ranges.ts';
+import { append, has, put, type Ranges, size, splits, take } from './ranges.ts';
 
 /** What is known of one lane. Changed in place. */
 export interface LaneState {
@@ -103,7 +103,8 @@ function number(lane: LaneState, seq: number, isReplay: boolean): Verdict {
   const isDead = !isAbove && !isHole && has(lane.dead, seq);
   if (!isAbove && !isHole && !(isDead && isReplay)) return DUPLICATE;
   const refusal = lane.opened || isReplay ? null : lane.expired ? EXPIRED : NOT_OPENED;
-  if ((lane.holes.length + lane.dead.length) / 2 > MAX_RANGES - MARGIN) return refusal ?? TOO_MANY_HOLES;
+  const isFull = (lane.holes.length + lane.dead.length) / 2 > MAX_RANGES - MARGIN;
+  if (isFull && (isAbove || splits(isHole ? lane.holes : lane.dead, seq))) return refusal ?? TOO_MANY_HOLES;
 
   if (isAbove) {
     if (seq > lane.highest + 1) append(lane.holes, lane.highest + 1, seq - 1);

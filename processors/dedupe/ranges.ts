@@ -21,6 +21,12 @@ export function has(ranges: Ranges, n: number): boolean {
   return at < ranges.length && (ranges[at] as number) <= n;
 }
 
+/** True where taking the number out would make two ranges of one. */
+export function splits(ranges: Ranges, n: number): boolean {
+  const at = find(ranges, n);
+  return at < ranges.length && (ranges[at] as number) < n && n < (ranges[at + 1] as number);
+}
+
 /** Takes a number out; true where it was in. */
 export function take(ranges: Ranges, n: number): boolean {
   const at = find(ranges, n);
