@@ -2,16 +2,16 @@ import { inRunAt, markedAt, withAwsSecrets } from './anchors.ts';
 import type { KeyInfo } from './key-names.ts';
 import { placeholderEnd } from './pseudonym.ts';
 import { SHORTEST_RUN } from './secrets.ts';
-import { type Hit, isAlnum, Segment } from './segment.ts';
+import { type Hit, isAlnum, isDigit, Segment } from './segment.ts';
 
-/** What a code unit does to the trigger: nothing, part of a run of word characters, or, by itself, something to look at. */
+/** What a code unit is to the trigger: nothing, part of a run of word characters (bits, so that a run's are joined), or a mark to look at. */
 const QUIET = 0;
 const LETTER = 1;
 const CAPITAL = 2;
-const DIGIT = 3;
+const DIGIT = 4;
 /** `.` and `-`: inside a run. */
-const JOINT = 4;
-const MARK = 5;
+const JOINT = 8;
+const MARK = 16;
 const KIND = new Uint8Array(128);
 for (let code = 0; code < 128; code++) if (isAlnum(code) || code === 95) KIND[code] = LETTER;
 for (let code = 65; code <= 90; code++) KIND[code] = CAPITAL;
@@ -52,23 +52,18 @@ export function scan(text: string, from: number, to: number, key: KeyInfo): read
     let hit: Hit | undefined;
     let next = i + 1;
     if (kind !== MARK) {
-      let digits = 0;
-      let first = -1;
-      let mixed = kind === CAPITAL;
-      next = i;
-      while (next < to) {
+      let seen = kind;
+      for (next = i + 1; next < to; next++) {
         const inRun = text.charCodeAt(next);
         const part = inRun < 128 ? (KIND[inRun] as number) : QUIET;
         if (part === QUIET || part === MARK) break;
-        if (part === DIGIT) {
-          if (digits++ === 0) first = next;
-        } else if (part === CAPITAL) mixed = true;
-        next++;
+        seen |= part;
       }
       const length = next - i;
+      const first = (seen & DIGIT) === 0 ? -1 : firstDigit(text, i);
       if (
-        (digits !== 0 && (digits >= FEWEST_DIGITS || goesOn(text, next, to))) ||
-        (length >= SHORTEST_RUN && (mixed || digits !== 0 || length > LONGEST_NAME)) ||
+        (first !== -1 && (next - first >= FEWEST_DIGITS || goesOn(text, next, to))) ||
+        (length >= SHORTEST_RUN && ((seen & (CAPITAL | DIGIT)) !== 0 || length > LONGEST_NAME)) ||
         (KEYWORD[code] === 1 && length < 7 && length > 1) ||
         (code === 45 && length > 9)
       ) {
@@ -97,6 +92,13 @@ export function scan(text: string, from: number, to: number, key: KeyInfo): read
   }
   if (hits === undefined) return NONE;
   return aws && segment !== undefined ? withAwsSecrets(segment, hits) : hits;
+}
+
+/** The first digit of a run that has one. */
+function firstDigit(text: string, at: number): number {
+  let i = at;
+  while (!isDigit(text.charCodeAt(i))) i++;
+  return i;
 }
 
 /** Whether what follows a run of few digits may belong to a number: a separator and another digit or parenthesis. */
