@@ -167,7 +167,8 @@ export class PartitionSink {
 
   /**
    * Brings one range into the store and commits past it. `open` is set where a predecessor committed the range as
-   * pending: then the table is asked first.
+   * pending: then the table is asked first. A range with a row that the store can't read is halved until that row is
+   * alone: each half is pending for itself before it is inserted.
    */
   async #settle(records: readonly LogRecord[], open: { first: bigint; last: bigint } | null): Promise<void> {
     const { partition, topic } = this.#options;
@@ -178,10 +179,8 @@ export class PartitionSink {
     if (rows.main.length > 0 && !(await this.#insertMain(rows, first, last, open !== null))) {
       if (records.length > 1) {
         const half = Math.ceil(records.length / 2);
-        for (const part of [records.slice(0, half), records.slice(half)]) {
-          const asOpen = open && { first: part[0]!.offset, last: part.at(-1)!.offset };
-          await this.#settle(part, asOpen);
-        }
+        await this.#settle(records.slice(0, half), null);
+        await this.#settle(records.slice(half), null);
         return;
       }
       refused.push(...rows.main.map(({ record }) => unreadable(record)));

@@ -28,6 +28,17 @@ interface World {
   steps: number;
 }
 
+const newWorld = (records: readonly LogRecord[], position: Position | null): World => ({
+  records,
+  position,
+  dead: [],
+  rows: [],
+  tokens: new Set(),
+  ticks: [],
+  inFlight: [],
+  steps: 0,
+});
+
 class Died extends Error {}
 
 type Fault = { at: number; how: 'before' | 'after' | 'in flight' | 'store down' };
@@ -173,16 +184,7 @@ describe('the sink, dying anywhere', () => {
         fc.integer({ min: 1, max: 12 }),
         async (kinds, faults, readMax, monthEvery) => {
           const records = recordsOf(kinds, monthEvery);
-          const world: World = {
-            records,
-            position: null,
-            dead: [],
-            rows: [],
-            tokens: new Set(),
-            ticks: [],
-            inFlight: [],
-            steps: 0,
-          };
+          const world = newWorld(records, null);
           for (let lives = 0; ; lives++) {
             // Other partitions' blocks may have pushed what landed long ago out of the window.
             if (world.inFlight.length === 0) world.tokens.clear();
@@ -217,17 +219,16 @@ describe('the sink, dying anywhere', () => {
     );
   });
 
+  it('of an open range inserts only the rows that the table lacks', async () => {
+    const records = recordsOf(['call', 'call', 'call', 'call'], 5);
+    const world = newWorld(records, { offset: 0n, metadata: '{"pending":"9","raw":"-1"}' });
+    world.rows.push(3, 9);
+    await process(world, [], 10).run();
+    expect(world.rows).toEqual([3, 9, 0, 6]);
+  });
+
   it('does not touch a position that another kind of reader committed', async () => {
-    const world: World = {
-      records: recordsOf(['call'], 5),
-      position: { offset: 0n, metadata: 'someone else' },
-      dead: [],
-      rows: [],
-      tokens: new Set(),
-      ticks: [],
-      inFlight: [],
-      steps: 0,
-    };
+    const world = newWorld(recordsOf(['call'], 5), { offset: 0n, metadata: 'someone else' });
     const error = await process(world, [], 10)
       .run()
       .catch((e: unknown) => e);
