@@ -30,10 +30,12 @@ export function recordTooLarge(topic: Topic, sizeBytes: number, maxBytes: number
   );
 }
 
-export function topicUnknown(topic: string, partition?: number, cause?: unknown): ToolmeterError {
+/** The log has no such topic, or (with a number) the topic no such partition. */
+export function topicUnknown(topic: string | null, partition?: number, cause?: unknown): ToolmeterError {
+  const what = topic === null ? 'its topics yet' : `topic ${topic}`;
   return new ToolmeterError(
     'TM_TOPIC_UNKNOWN',
-    partition === undefined ? `The log has no topic ${topic}.` : `${topic} has no partition ${partition}.`,
+    partition === undefined ? `The log does not have ${what}.` : `${topic} has no partition ${partition}.`,
     'Start the processors (`toolmeter up` or `toolmeter process`) once: they create the topics.',
     { cause },
   );

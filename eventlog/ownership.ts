@@ -55,7 +55,7 @@ const WELL_MS = 30_000;
 
 /**
  * Acquires a partition and runs the handler on it, again and again, until `stop` aborts. `acquire` must begin with the
- * fence; what it or the handler throws goes to `onError`, unless this was closing anyway.
+ * fence; what it or the handler throws goes to `onError`.
  */
 export async function holdPartition(
   acquire: () => Promise<Holding>,
@@ -70,7 +70,7 @@ export async function holdPartition(
       holding = await acquire();
       await handler(holding.owned);
     } catch (error) {
-      if (!stop.aborted) onError(error);
+      onError(error);
     } finally {
       holding?.ownership.lose('its handler has ended');
       await holding?.end().catch(onError);

@@ -42,7 +42,10 @@ export class EmbeddedSubscription implements Subscription {
     this.#group = group;
     this.#topic = topic;
     this.#handler = handler;
-    this.#onError = onError;
+    this.#onError = (error, partition) => {
+      // Who closes doesn't ask for what was not finished.
+      if (!this.#closing.signal.aborted) onError(error, partition);
+    };
     this.#membership = new Membership(store.db, group, topic, leaseMs);
     this.#renewMs = leaseMs / 4;
     this.ready = new Promise((resolve) => {

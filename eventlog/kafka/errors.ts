@@ -1,5 +1,5 @@
 import { messageOf, ToolmeterError } from '../../core/errors.ts';
-import { logUnavailable } from '../errors.ts';
+import { logUnavailable, topicUnknown } from '../errors.ts';
 
 /** What kafkajs throws, as far as we look at it. */
 interface KafkaProblem {
@@ -41,10 +41,11 @@ const HINTS: Readonly<Record<string, string>> = {
   SASL_AUTHENTICATION_FAILED: 'Check log.sasl: mechanism, username and password.',
 };
 
-/** What went wrong, in our words: TM_LOG_UNAVAILABLE, but for what is an error of ours already. */
+/** What went wrong, in our words: TM_LOG_UNAVAILABLE or TM_TOPIC_UNKNOWN, but for what is an error of ours already. */
 export function unavailable(what: string, error: unknown): ToolmeterError {
   if (error instanceof ToolmeterError) return error;
   const root = rootOf(error);
+  if (root.type === 'UNKNOWN_TOPIC_OR_PARTITION') return topicUnknown(null, undefined, error);
   const hint =
     HINTS[root.type ?? ''] ??
     (root.name === 'KafkaJSSASLAuthenticationError' ? HINTS.SASL_AUTHENTICATION_FAILED : undefined) ??

@@ -43,7 +43,10 @@ export class KafkaSubscription implements Subscription {
     this.#group = group;
     this.#topic = topic;
     this.#handler = handler;
-    this.#onError = onError;
+    this.#onError = (error, partition) => {
+      // Who closes doesn't ask for what was not finished.
+      if (!this.#closing.signal.aborted) onError(error, partition);
+    };
     this.#sessionTimeoutMs = sessionTimeoutMs;
     this.ready = new Promise((resolve) => {
       this.#isReady = resolve;
