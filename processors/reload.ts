@@ -76,13 +76,16 @@ export function openReloaded<T>(
 
   return {
     current: () => value,
-    status: () =>
-      problem === null
-        ? {
-            ok: true,
-            detail: `${files.map((file) => basename(file)).join(', ') || 'built in'}, loaded ${loadedAt.toISOString()}`,
-          }
-        : { ok: false, detail: `the last good ${name} of ${loadedAt.toISOString()} is in use: ${problem}` },
+    status() {
+      if (problem !== null)
+        return {
+          ok: false,
+          detail: `the last good ${name} of ${loadedAt.toISOString()} is in use: ${problem}`,
+        };
+      if (files.length === 0) return { ok: true, detail: 'no file is configured' };
+      const names = files.map((file) => basename(file)).join(', ');
+      return { ok: true, detail: `${names}, loaded ${loadedAt.toISOString()}` };
+    },
     counts: () => ({ loaded, failed }),
     close() {
       clearTimeout(quiet);

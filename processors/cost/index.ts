@@ -104,6 +104,9 @@ export function checkPriceFile(file: string): { where: string; message: string }
 }
 
 /** A catalogue that follows its files; while one is bad, the last good catalogue stays and `status` says so. */
-export function openCatalog(files: readonly string[], options: { readonly log: Log }): Reloaded<Catalog> {
-  return openReloaded(files, () => loadCatalog(files), { log: options.log, name: 'prices' });
+export function openCatalog(
+  files: readonly string[],
+  options: { readonly log: Log; readonly debounceMs?: number; readonly pollMs?: number },
+): Reloaded<Catalog> {
+  return openReloaded(files, () => loadCatalog(files), { ...options, name: 'prices' });
 }
