@@ -173,8 +173,20 @@ async function embedded(options: StoreOptions): Promise<Connect> {
       'Set store.url.',
     );
   }
-  const { createChdbConnection } = await import('chdb/connection');
-  mkdirSync(path, { recursive: true, mode: 0o700 });
+  const { createChdbConnection } = await import('chdb/connection').catch((error: unknown) => {
+    throw new StoreError(
+      'TM_STORE_UNAVAILABLE',
+      'The embedded ClickHouse does not load on this machine.',
+      'It runs on Linux (x64, arm64; glibc) and macOS; elsewhere set store.url to a ClickHouse server.',
+      0,
+      { cause: error },
+    );
+  });
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw cannotOpen(path, error);
+  }
   return async (database, maxExecutionS) => {
     let connection: ReturnType<typeof createChdbConnection>;
     try {

@@ -4,7 +4,7 @@ import { retry, sleep } from '../core/retry.ts';
 import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
 import { recordSizeBytes } from '../eventlog/record-size.ts';
 import { deadLetterHeaders } from '../schemas/dead-letter.ts';
-import { PROCESSED_MAX_BYTES, TOPICS } from '../schemas/topics.ts';
+import { PROCESSED_MAX_BYTES, TOPICS, type Topic } from '../schemas/topics.ts';
 import type { StoreClient } from './client.ts';
 import { StoreError } from './errors.ts';
 import {
@@ -21,7 +21,7 @@ import type { SinkTopic } from './sink.ts';
 
 /** What became of one range. */
 export interface SinkProgress {
-  readonly topic: string;
+  readonly topic: Topic;
   readonly partition: number;
   readonly first: bigint;
   readonly last: bigint;
@@ -176,6 +176,7 @@ export class PartitionSink {
     const last = open?.last ?? records.at(-1)!.offset;
     const rows = rowsOf(records, this.#place, topic.main, topic.toLine, this.#raw);
     const refused: Refusal[] = [...rows.refused];
+    let stored = rows.main.length;
     if (rows.main.length > 0 && !(await this.#insertMain(rows, first, last, open !== null))) {
       if (records.length > 1) {
         const half = Math.ceil(records.length / 2);
@@ -183,6 +184,7 @@ export class PartitionSink {
         await this.#settle(records.slice(half), null);
         return;
       }
+      stored = 0;
       refused.push(...rows.main.map(({ record }) => unreadable(record)));
     }
     for (const refusal of await this.#insertExtras(rows)) refused.push(refusal);
@@ -196,7 +198,7 @@ export class PartitionSink {
       partition: partition.partition,
       first,
       last,
-      rows: rows.main.length,
+      rows: stored,
       refused: refused.length,
       recordedAtMs: records[0]?.appendedAtMs ?? 0,
       committedAtMs: Date.now(),

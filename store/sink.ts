@@ -31,7 +31,9 @@ export interface SinkOptions {
 }
 
 export interface SinkStats {
+  /** Rows of `calls`. */
   readonly rows: number;
+  readonly deadLetters: number;
   readonly ranges: number;
   readonly refused: number;
   /** Failures that were or are being tried again. */
@@ -54,7 +56,7 @@ export interface Sink {
  */
 export function startSink(options: SinkOptions): Sink {
   const { eventLog, store, log } = options;
-  const stats = { rows: 0, ranges: 0, refused: 0, retries: 0, lastCommitMs: 0 };
+  const stats = { rows: 0, deadLetters: 0, ranges: 0, refused: 0, retries: 0, lastCommitMs: 0 };
   const subscriptions: Subscription[] = SINK_TOPICS.map((topic) =>
     eventLog.subscribe(
       topic.group,
@@ -71,7 +73,8 @@ export function startSink(options: SinkOptions): Sink {
             pauseMs: 100,
             log,
             onRange: (progress) => {
-              stats.rows += progress.rows;
+              if (topic.main === 'calls') stats.rows += progress.rows;
+              else stats.deadLetters += progress.rows;
               stats.ranges++;
               stats.refused += progress.refused;
               stats.lastCommitMs = progress.committedAtMs;
