@@ -175,6 +175,7 @@ async function kafkaCopy(): Promise<number> {
 }
 
 const measures: Record<string, () => Promise<number>> = {
+  fill,
   pipeline,
   'store-insert': storeInsert,
   'kafka-copy': kafkaCopy,
