@@ -8,6 +8,7 @@ import {
 import { captureContent, captureText, NO_CONTENT, omitted } from '../capture.ts';
 import type { PendingCall } from '../spool/outbox.ts';
 import { deriveCallId } from './call-id.ts';
+import type { Caller } from './caller.ts';
 import { findValue } from './find-value.ts';
 import { label } from './label.ts';
 import {
@@ -23,7 +24,7 @@ import {
 } from './message.ts';
 import { snapshot } from './snapshot.ts';
 import { type TraceContext, traceOf } from './trace.ts';
-import type { Caller, Ending, MessageContext, RpcTracker } from './tracker.ts';
+import type { Ending, MessageContext, RpcTracker } from './tracker.ts';
 
 /** Methods whose argument is one member of `params`; of the others it is `params` itself. */
 const HAS_ARGUMENTS = new Set(['tools/call', 'prompts/get']);

@@ -3,6 +3,7 @@ import type { CollectorKind, ObservedCall, Outcome, Vantage } from '../../schema
 import type { CaptureOptions } from '../capture.ts';
 import type { Outbox } from '../spool/outbox.ts';
 import { TrackedCall } from './call.ts';
+import type { Caller } from './caller.ts';
 import {
   asObject,
   CALL_META_KEY,
@@ -16,7 +17,6 @@ import {
   serverOfResult,
 } from './message.ts';
 
-export type Caller = ObservedCall['caller'];
 export type TransportKind = ObservedCall['transport'];
 
 /** What holds for every call of a connection. */

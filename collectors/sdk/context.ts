@@ -1,6 +1,7 @@
 import { userInfo } from 'node:os';
+import type { Caller } from '../rpc/caller.ts';
 import { asObject } from '../rpc/message.ts';
-import type { Caller, MessageContext, TransportKind } from '../rpc/tracker.ts';
+import type { MessageContext, TransportKind } from '../rpc/tracker.ts';
 import type { TransportLike } from './sdk-types.ts';
 
 /**

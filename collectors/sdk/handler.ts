@@ -2,9 +2,10 @@ import type { Implementation } from '../rpc/message.ts';
 import { ExtraContext } from './context.ts';
 import { HttpExchange } from './exchange.ts';
 import { failed } from './failures.ts';
-import { type MeterOptions, trackerFor } from './options.ts';
+import { trackerFor } from './options.ts';
 import { callScope } from './scope.ts';
 import type { FetchHandlerLike } from './sdk-types.ts';
+import type { MeterOptions } from './types.ts';
 
 const METERED = Symbol.for('io.toolmeter/metered');
 

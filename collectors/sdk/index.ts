@@ -1,8 +1,7 @@
 import { isDisabled } from '../../core/home.ts';
-import type { OutboxStats } from '../spool/outbox.ts';
 import { failed, failureCount } from './failures.ts';
 import { meterHandler } from './handler.ts';
-import { declaredOf, type MeterOptions, trackerOf } from './options.ts';
+import { declaredOf, trackerOf } from './options.ts';
 import { closeShared, sharedOutbox } from './runtime.ts';
 import {
   isFetchHandler,
@@ -12,11 +11,12 @@ import {
   type TransportLike,
 } from './sdk-types.ts';
 import { tapTransport } from './tap.ts';
+import type { MeterOptions, MeterStats } from './types.ts';
 
+export type { Caller } from '../rpc/caller.ts';
 export type { Implementation } from '../rpc/message.ts';
-export type { Caller } from '../rpc/tracker.ts';
-export type { MeterOptions } from './options.ts';
 export { tag } from './scope.ts';
+export type { MeterOptions, MeterStats } from './types.ts';
 
 const METERED = Symbol.for('io.toolmeter/metered');
 
@@ -73,7 +73,7 @@ export function meterTransport<T extends object>(transport: T, options: MeterOpt
 }
 
 /** How metering is doing in this process: what waits, what was sent, what failed on our side. */
-export function meterStats(): OutboxStats & { readonly failures: number } {
+export function meterStats(): MeterStats {
   return { ...sharedOutbox(undefined).stats(), failures: failureCount() };
 }
 

@@ -1,31 +1,12 @@
-import type { Log } from '../../core/log.ts';
 import { VERSION } from '../../core/version.ts';
 import type { Vantage } from '../../schemas/call-event.ts';
 import type { CaptureOptions } from '../capture.ts';
 import { type Implementation, implementationOf } from '../rpc/message.ts';
-import { type Caller, RpcTracker, type TrackerOptions, type TransportKind } from '../rpc/tracker.ts';
-import type { Outbox } from '../spool/outbox.ts';
+import { RpcTracker, type TrackerOptions, type TransportKind } from '../rpc/tracker.ts';
 import { osUserCaller, transportCaller, transportKind } from './context.ts';
 import { sharedCallKey, sharedCapture, sharedOutbox, wrapNonce } from './runtime.ts';
 import type { TransportLike } from './sdk-types.ts';
-
-/** All optional: `meter(server)` is enough. */
-export interface MeterOptions {
-  /** The server's name in the record. Default: what the server declares of itself. */
-  readonly server?: string | Implementation;
-  /** Tags of every call, e.g. `{ team: 'search' }`. `tag()` in a handler overrides. */
-  readonly tags?: Readonly<Record<string, string>>;
-  /** Who calls, where you know better than the transport. */
-  readonly caller?: Caller;
-  /** `meterClient`: the model on whose behalf calls are made. */
-  readonly model?: string;
-  /** Told of failures of ours, which the host never sees. */
-  readonly log?: Log;
-  /** Where records go. Default: the process's shared spool. */
-  readonly outbox?: Outbox;
-  /** Scrubber, hash key and size limit. Default: the home's keys, 64 KiB. */
-  readonly capture?: CaptureOptions;
-}
+import type { MeterOptions } from './types.ts';
 
 /** What a record needs to know of its connection, as far as it is known when the connection is tapped. */
 export function trackerFor(
