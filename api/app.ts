@@ -62,7 +62,6 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   const { config } = deps;
   const errors = addErrorAnswers(deps.log, { maxBodyBytes: config.maxBodyBytes });
   const app = fastify({
-    loggerInstance: undefined,
     bodyLimit: config.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,

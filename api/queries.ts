@@ -36,18 +36,36 @@ export interface QueriesOptions {
   readonly timeoutMs?: number;
 }
 
-/** The queries over a few clients of a store, so that one slow report does not hold up every other answer. */
-export function openQueries(store: Store, options: QueriesOptions = {}): StoreQueries {
+/**
+ * The queries over a few clients of a store, so that one slow report does not hold up every other answer. A store that
+ * is not there yet is given by how to open it: that is tried with each query until it succeeds, and `close` closes it.
+ */
+export function openQueries(
+  source: Store | (() => Promise<Store>),
+  options: QueriesOptions = {},
+): StoreQueries {
   const { clients: size = 4, maxWaiting = 64, timeoutMs = 30_000 } = options;
   const pool: { client: Promise<StoreClient>; busy: number }[] = [];
+
+  let opened: Promise<Store> | null = null;
+  const store = (): Promise<Store> => {
+    if (typeof source !== 'function') return Promise.resolve(source);
+    opened ??= source().catch((error: unknown) => {
+      opened = null;
+      throw error;
+    });
+    return opened;
+  };
 
   const pick = (): (typeof pool)[number] => {
     const idle = pool.find((slot) => slot.busy === 0);
     if (idle !== undefined) return idle;
     if (pool.length < size) {
-      const slot = { client: store.newClient(), busy: 0 };
+      const slot = { client: store().then((it) => it.newClient()), busy: 0 };
       // A client that could not be made leaves the pool, so that the next query tries anew.
-      slot.client.catch(() => pool.splice(pool.indexOf(slot), 1));
+      slot.client.catch(() => {
+        if (pool.includes(slot)) pool.splice(pool.indexOf(slot), 1);
+      });
       pool.push(slot);
       return slot;
     }
@@ -80,6 +98,7 @@ export function openQueries(store: Store, options: QueriesOptions = {}): StoreQu
     close: async () => {
       const made = await Promise.allSettled(pool.splice(0).map((slot) => slot.client));
       for (const client of made) if (client.status === 'fulfilled') await client.value.close();
+      await (await opened?.catch(() => null))?.close();
     },
   };
 }

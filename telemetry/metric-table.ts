@@ -65,7 +65,9 @@ export const METRICS = {
   'toolmeter.sink.retries': counter('{attempt}', 'Inserts tried again, by the code of the failure.', [
     'code',
   ]),
-  'toolmeter.sink.lag': gauge('s', 'Age of the newest call in the store.', ['partition']),
+  'toolmeter.sink.lag': gauge('s', "How long the newest range's oldest row waited in the log.", [
+    'partition',
+  ]),
   'toolmeter.seal.days': counter('{day}', 'Recorded days sealed.', []),
   'toolmeter.seal.duration': seconds('Time to seal a day.', []),
 

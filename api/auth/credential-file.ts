@@ -1,5 +1,15 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { z } from 'zod';
 import type { Clock } from '../../core/clock.ts';
 import { messageOf, ToolmeterError } from '../../core/errors.ts';
@@ -54,10 +64,23 @@ export class CredentialFile<T> {
     return this.#entries;
   }
 
-  /** Writes what `change` makes of the file's newest entries: a new file in place of the old, never half of one. */
+  /**
+   * Writes what `change` makes of the file's newest entries: a new file in place of the old, never half of one, and one
+   * process at a time.
+   * @throws ToolmeterError TM_CREDENTIALS
+   */
   update(change: (entries: readonly T[]) => readonly T[]): void {
-    this.#load();
-    const entries = change(this.#entries);
+    const release = lock(`${this.#path}.lock`);
+    try {
+      this.#load();
+      this.#write(change(this.#entries));
+      this.#load();
+    } finally {
+      release();
+    }
+  }
+
+  #write(entries: readonly T[]): void {
     const draft = `${this.#path}.${process.pid}.${randomBytes(4).toString('hex')}`;
     writeFileSync(draft, `${JSON.stringify({ version: 1, entries }, null, 2)}\n`, {
       mode: 0o600,
@@ -65,7 +88,6 @@ export class CredentialFile<T> {
     });
     chmodSync(draft, 0o600);
     renameSync(draft, this.#path);
-    this.#load();
   }
 
   #load(): void {
@@ -88,6 +110,33 @@ export class CredentialFile<T> {
         `${this.#path} can't be used: ${issue === undefined ? messageOf(error) : `${issue.path.join('.')}: ${issue.message}`}.`,
         'Restore it from a backup, or move it away and make new keys.',
       );
+    }
+  }
+}
+
+/** Longest wait for another process to end its change, milliseconds; a lock that is older was left by one that died. */
+const LOCK_MS = 2_000;
+const PAUSE_MS = 10;
+
+/** Takes a lock file. Returns how to free it. Waits in place: a change takes a millisecond, and is rare. */
+function lock(path: string): () => void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let waitedMs = 0; ; waitedMs += PAUSE_MS) {
+    try {
+      closeSync(openSync(path, 'wx', 0o600));
+      return () => rmSync(path, { force: true });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST')
+        throw new ToolmeterError(
+          'TM_CREDENTIALS',
+          `${path} can't be made: ${messageOf(error)}.`,
+          'Check that this user may write the folder.',
+        );
+      const left =
+        waitedMs >= LOCK_MS &&
+        Date.now() - (statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (left !== false && left >= LOCK_MS) rmSync(path, { force: true });
+      Atomics.wait(pause, 0, 0, PAUSE_MS);
     }
   }
 }

@@ -6,6 +6,7 @@ import { registry } from '../../telemetry/metrics.ts';
 import { recordBatch } from '../../telemetry/spans.ts';
 import type { Authenticator } from '../auth/authenticate.ts';
 import { ApiError } from '../problem.ts';
+import { Slots } from '../slots.ts';
 
 /** The answer of `POST /v1/events`: whatever is not in `rejected` is on disk. */
 export const EventsAnswerSchema = z.strictObject({
@@ -29,6 +30,9 @@ export interface EventsDeps {
   readonly maxInFlightBytes: number;
 }
 
+/** Packed bodies in hand at a time, whatever they unpack to; others wait, packed. */
+const UNPACKED_IN_HAND = 4;
+
 /** Refused events that a problem names; the rest are counted. */
 const MAX_NAMED = 100;
 
@@ -38,6 +42,7 @@ const MAX_NAMED = 100;
  */
 export function addEventsRoute(app: FastifyInstance, deps: EventsDeps): void {
   let inFlightBytes = 0;
+  const unpacking = new Slots(UNPACKED_IN_HAND);
   app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body));
@@ -67,10 +72,12 @@ export function addEventsRoute(app: FastifyInstance, deps: EventsDeps): void {
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
         const startMs = Date.now();
         const begun = performance.now();
+        const packed = request.headers['content-encoding'] !== undefined;
+        const release = packed ? await unpacking.take() : null;
         const { accepted, rejected, numbered, format, sizeBytes, traceparents } = await ingest(
           { headers: request.headers, body, credential },
           deps,
-        );
+        ).finally(() => release?.());
         const tookMs = performance.now() - begun;
         registry.add('toolmeter.ingest.records', { format, result: 'accepted' }, accepted);
         registry.add('toolmeter.ingest.records', { format, result: 'rejected' }, rejected.length);

@@ -1,0 +1,81 @@
+import type { MeteredCall } from '../schemas/metered-call.ts';
+import { TOPICS } from '../schemas/topics.ts';
+import { registry } from './metrics.ts';
+import { recordBatch, recordCall } from './spans.ts';
+
+/** What the processors say of a batch that they have worked on. */
+export interface ProcessedBatch {
+  readonly partition: number;
+  readonly read: number;
+  readonly calls: number;
+  readonly duplicates: number;
+  readonly dead: number;
+  readonly millis: number;
+  /** How long the batch's oldest record waited in the log, milliseconds. */
+  readonly lagMs: number;
+  readonly traceparents: readonly string[];
+  /** Some of its calls, for their own spans. */
+  readonly samples?: readonly MeteredCall[];
+}
+
+/** Counts a batch of the processors, and writes its spans and those of the calls in it. */
+export function observeProcessed(batch: ProcessedBatch, nowMs: number): void {
+  registry.add('toolmeter.processor.records', { result: 'call' }, batch.calls);
+  registry.add('toolmeter.processor.records', { result: 'duplicate' }, batch.duplicates);
+  registry.add('toolmeter.processor.records', { result: 'dead' }, batch.dead);
+  registry.observe('toolmeter.processor.batch.duration', {}, batch.millis / 1000);
+  registry.set('toolmeter.processor.lag', { partition: batch.partition }, batch.lagMs / 1000);
+  recordBatch({
+    operation: 'process',
+    destination: TOPICS.raw,
+    partition: batch.partition,
+    startMs: nowMs - batch.millis,
+    endMs: nowMs,
+    count: batch.read,
+    traceparents: batch.traceparents,
+  });
+  for (const call of batch.samples ?? []) {
+    if (call.kind !== 'call' || call.trace_id === '') continue;
+    recordCall({
+      traceparent: `00-${call.trace_id}-${call.span_id}-01`,
+      method: call.method,
+      tool: call.tool,
+      server: call.server,
+      sessionId: call.session_id,
+      outcome: call.outcome,
+      startMs: Date.parse(call.ts),
+      durationUs: call.duration_us,
+    });
+  }
+}
+
+/** What the sink says of a range that is in the table and committed. */
+export interface InsertedRange {
+  readonly table: string;
+  readonly partition: number;
+  readonly rows: number;
+  /** When the log recorded the range's first row, and when its rows were committed, Unix ms. */
+  readonly recordedAtMs: number;
+  readonly committedAtMs: number;
+  /** When the insert began, Unix ms; absent: not timed, and no spans. */
+  readonly insertedFromMs?: number;
+  readonly traceparents?: readonly string[];
+}
+
+/** Counts an insert, and writes its spans. */
+export function observeInserted(range: InsertedRange): void {
+  const { table, partition, rows, recordedAtMs, committedAtMs, insertedFromMs, traceparents } = range;
+  registry.add('toolmeter.sink.rows', { table }, rows);
+  registry.set('toolmeter.sink.lag', { partition }, Math.max(0, committedAtMs - recordedAtMs) / 1000);
+  if (insertedFromMs === undefined) return;
+  registry.observe('toolmeter.sink.insert.duration', {}, (committedAtMs - insertedFromMs) / 1000);
+  recordBatch({
+    operation: 'insert',
+    destination: table,
+    partition,
+    startMs: insertedFromMs,
+    endMs: committedAtMs,
+    count: rows,
+    traceparents: traceparents ?? [],
+  });
+}
