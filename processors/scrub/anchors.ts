@@ -1,4 +1,4 @@
-import { assignedAt, nameBefore, statedAt } from './assignments.ts';
+import { assignedAt, flagAt, nameBefore, statedAt } from './assignments.ts';
 import { disguisedEmailAt, emailAt } from './email.ts';
 import { ibanAt } from './iban.ts';
 import { ipv6At } from './ip.ts';
@@ -46,6 +46,7 @@ export function inRunAt(segment: Segment, start: number, end: number, digit: num
   if (segment.code(start) === 45) {
     const dashes = segment.text.indexOf('-----BEGIN', start);
     if (dashes !== -1 && dashes < end) return privateKeyAt(segment, dashes);
+    if (segment.code(start + 1) === 45 && segment.code(end) === 32) return flagAt(segment, start + 2, end);
   }
   if (length >= SHORTEST_RUN) {
     const before = segment.code(start - 1);

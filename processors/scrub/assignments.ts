@@ -33,6 +33,13 @@ export function assignedAt(
   return valueAt(segment, from, rule, spaced || segment.code(at) === 58, name);
 }
 
+/** The secret after a command's option, `--password …`, whose name stands from `start` to `end`. */
+export function flagAt(segment: Segment, start: number, end: number): Hit | undefined {
+  const name = segment.text.slice(start, end);
+  const rule = HINT.test(name) ? keyInfo(name).rule : undefined;
+  return rule === undefined ? undefined : valueAt(segment, end + 1, rule, false, name);
+}
+
 /** The secret after `password is`, which ends at `at`. */
 export function statedAt(segment: Segment, at: number): Hit | undefined {
   const name =

@@ -67,7 +67,7 @@ export function createScrubber(options: ScrubOptions): Scrubber {
   return {
     version: SCRUB_VERSION,
     kid: options.key.kid,
-    json: (text) => guarded(text, (name) => walker.text(text, NO_KEY, name)),
+    json: (text) => guarded(text, (name) => walker.message(text, NO_KEY, name)),
     plain: (text) => guarded(text, (name) => walker.text(text, NO_KEY, name)),
   };
 }

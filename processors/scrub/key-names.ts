@@ -1,3 +1,5 @@
+import { PLACEHOLDERS } from './pseudonym.ts';
+
 /** What a JSON key, or the name before a `=` or `:` in text, says about its value. */
 export interface KeyInfo {
   /** The value is replaced whole. */
@@ -186,6 +188,7 @@ const TRAILERS = new Set([
   'text',
   'confirm',
   'confirmation',
+  'base',
 ]);
 
 /** `x-apiKey_2` → x, api, key. Accents are dropped, numbers and trailers at the end too. */
@@ -209,9 +212,14 @@ function wordsOf(key: string): string[] {
 const NOT_A_VALUE =
   /^(?:[*•xX._\-\s]+|\$\{[^}]*\}|\{\{.*\}\}|\[?(?:redacted|masked|hidden|filtered|removed|omitted)\]?|<[^<>]*>|null|none|nil|undefined|true|false|n\/a|changeme|required|optional|string)$/i;
 
-/** Whether text is what `rule` says its key's values are. */
+/**
+ * Whether text is what `rule` says its key's values are. A pseudonym in it stands for a value of any kind, so that a
+ * text is judged after scrubbing as it was before.
+ */
 export function accepts(found: KeyRule, value: string): boolean {
-  const trimmed = value.trim();
+  const bare = value.replace(PLACEHOLDERS, 'x');
+  if (bare !== value && found.form !== 'any') return false;
+  const trimmed = bare.trim();
   if (trimmed === '' || NOT_A_VALUE.test(trimmed)) return false;
   switch (found.form) {
     case 'any':

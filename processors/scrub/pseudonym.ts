@@ -8,6 +8,9 @@ const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567';
 export const PLACEHOLDER =
   /<(?:[a-z_]{2,32}:[a-z2-7]{16}|media:[\w.+-]{1,64}\/[\w.+-]{1,64} \d{1,12} bytes)>/y;
 
+/** The same, anywhere. */
+export const PLACEHOLDERS = new RegExp(PLACEHOLDER.source, 'g');
+
 /** The end of the placeholder that starts at `at`, or -1. */
 export function placeholderEnd(text: string, at: number): number {
   PLACEHOLDER.lastIndex = at;

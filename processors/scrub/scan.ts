@@ -62,10 +62,10 @@ export function scan(text: string, from: number, to: number, key: KeyInfo): read
       const length = next - i;
       const first = (seen & DIGIT) === 0 ? -1 : firstDigit(text, i);
       if (
-        (first !== -1 && (next - first >= FEWEST_DIGITS || goesOn(text, next, to))) ||
+        (first !== -1 && (next - first >= FEWEST_DIGITS || first === i + 2 || goesOn(text, next, to))) ||
         (length >= SHORTEST_RUN && ((seen & (CAPITAL | DIGIT)) !== 0 || length > LONGEST_NAME)) ||
         (KEYWORD[code] === 1 && length < 7 && length > 1) ||
-        (code === 45 && length > 9)
+        (code === 45 && length > 5)
       ) {
         segment ??= new Segment(text.slice(from, to), key);
         hit = inRunAt(segment, i - from, next - from, first === -1 ? -1 : first - from);

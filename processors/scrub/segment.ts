@@ -1,4 +1,5 @@
 import type { KeyInfo } from './key-names.ts';
+import { PLACEHOLDERS } from './pseudonym.ts';
 
 /** A finding before it is named: where, what, and the value in the form by which two writings of it are equal. */
 export interface Hit {
@@ -13,7 +14,6 @@ export interface Hit {
 
 /** Characters of context before a candidate that its context words are looked for in. */
 const CONTEXT = 56;
-const PLACEHOLDERS = /<(?:[a-z_]{2,32}:[a-z2-7]{16}|media:[^<>]{1,150})>/g;
 /** The rest of a placeholder whose beginning the window's edge cut off. */
 const CUT_PLACEHOLDER = /^[a-z_]{0,32}:?[a-z2-7]{0,16}>/;
 

@@ -47,6 +47,11 @@ export class Walker {
       : plain(text, key, name);
   }
 
+  /** Edits of a message's own JSON, which may be a lone string or number too. */
+  message(text: string, key: KeyInfo, name: Name): readonly Edit[] {
+    return isLoneScalar(text) ? this.json(text, key, name, 0) : this.text(text, key, name);
+  }
+
   /** Edits of JSON text; from where it stops being JSON, of plain text. */
   json(text: string, key: KeyInfo, name: Name, embedded: number): readonly Edit[] {
     return new Walk(text, name, embedded, this).run(key);
@@ -74,6 +79,13 @@ function startsAsJson(text: string): boolean {
   while (i < text.length && i < 64 && isWhite(text.charCodeAt(i))) i++;
   const code = text.charCodeAt(i);
   return code === 123 || code === 91;
+}
+
+/** One string or one number, and nothing else: text may start as one and go on as prose. */
+function isLoneScalar(text: string): boolean {
+  const trimmed = text.trim();
+  if (trimmed.startsWith('"')) return closingQuote(trimmed, 1) === trimmed.length - 1;
+  return trimmed !== '' && trimmed.length < 64 && numberEnd(trimmed, 0) === trimmed.length;
 }
 
 const isWhite = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
