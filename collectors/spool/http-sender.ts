@@ -3,7 +3,7 @@ import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { messageOf, ToolmeterError } from '../../core/errors.ts';
 import type { RawRecord } from '../../schemas/record.ts';
 import { baseUrl, type Sender, type SendResult } from './destination.ts';
-import { EVENTS_PATH, encodeLine, NDJSON, type WireAnswer, WireAnswerSchema } from './wire.ts';
+import { EVENTS_PATH, encodeLine, NDJSON, readWireAnswer, type WireAnswer } from './wire-client.ts';
 
 /** An answer that takes longer is given up, and the batch sent again. */
 const ANSWER_MS = 15_000;
@@ -74,11 +74,9 @@ function resultsOf(answer: WireAnswer, count: number): SendResult[] {
 }
 
 function parseAnswer(target: URL, text: string): WireAnswer {
-  try {
-    return WireAnswerSchema.parse(JSON.parse(text));
-  } catch (error) {
-    throw unreachable(target, 'its answer is not that of an ingest endpoint', error);
-  }
+  const answer = readWireAnswer(text);
+  if (answer === undefined) throw unreachable(target, 'its answer is not that of an ingest endpoint');
+  return answer;
 }
 
 async function readText(response: IncomingMessage): Promise<string> {

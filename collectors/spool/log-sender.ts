@@ -1,6 +1,7 @@
 import type { NewRecord } from '../../eventlog/port.ts';
 import { type PartitionSchedule, partitionOfForeign, partitionOfLane } from '../../schemas/partition.ts';
-import { type LaneId, type RawRecord, toHeaders } from '../../schemas/record.ts';
+import { type RawRecord, toHeaders } from '../../schemas/raw-record.ts';
+import type { LaneId } from '../../schemas/record.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import type { LogDestination, Sender, SendResult } from './destination.ts';
 

@@ -10,8 +10,8 @@ import { stripContent } from './strip.ts';
 /** A batch: large enough that a post costs little beside its events, small enough that its removal takes < 5 ms. */
 const BATCH_RECORDS = 500;
 const BATCH_BYTES = 512 * 1024;
-/** How long the pump waits for company of a first record. */
-const LINGER_MS = 40;
+/** Longest wait for a sender's own end. */
+const CLOSE_MS = 2_000;
 const PAUSE_MS = 100;
 const MAX_PAUSE_MS = 15_000;
 /** A destination that stays away is mentioned this often. */
@@ -24,6 +24,8 @@ export interface PumpOptions {
   readonly log: Log;
   /** Tells each batch's lanes that they are open, for an ingest behind which several paths lead to the log. */
   readonly openEachBatch: boolean;
+  /** How long a batch waits for company after its first record. */
+  readonly lingerMs: number;
 }
 
 /**
@@ -72,7 +74,7 @@ export class Pump {
     this.#stop.abort();
     this.#wake();
     await this.#running;
-    await this.#options.sender.close();
+    await Promise.race([this.#options.sender.close(), sleep(CLOSE_MS, undefined, true)]);
   }
 
   #pending(): boolean {
@@ -112,7 +114,7 @@ export class Pump {
       // A disk that refuses even a removal: what was sent is at least not sent again by this process.
       this.#options.log.warn({ err: error }, "Sent events can't be removed from the spool yet");
     }
-    if (page.length < BATCH_RECORDS / 2 && !this.#hurried) await this.#pause(LINGER_MS);
+    if (page.length < BATCH_RECORDS / 2 && !this.#hurried) await this.#pause(this.#options.lingerMs);
     return true;
   }
 
@@ -130,7 +132,7 @@ export class Pump {
     const { signal } = this.#stop;
     let results: SendResult[];
     try {
-      results = (await sender.send([...opens, ...records], signal)).slice(opens.length);
+      results = (await this.#unlessStopped(sender.send([...opens, ...records], signal))).slice(opens.length);
       const large = results.flatMap((result, i) => (result.kind === 'too_large' ? [i] : []));
       if (large.length > 0) results = await this.#sendStripped(records, results, large, signal);
     } catch (error) {
@@ -166,12 +168,25 @@ export class Pump {
     }
     const mended = [...results];
     if (again.length === 0) return mended;
-    const answers = await this.#options.sender.send(
-      again.map(({ record }) => record),
-      signal,
+    const answers = await this.#unlessStopped(
+      this.#options.sender.send(
+        again.map(({ record }) => record),
+        signal,
+      ),
     );
     for (const [i, { index }] of again.entries()) mended[index] = answers[i] as SendResult;
     return mended;
+  }
+
+  /** A sender that doesn't heed its signal must not hold up the end. */
+  #unlessStopped<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#stop;
+    return new Promise((resolve, reject) => {
+      const stopped = (): void => reject(new Error('the pump was stopped'));
+      if (signal.aborted) stopped();
+      signal.addEventListener('abort', stopped, { once: true });
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stopped));
+    });
   }
 
   /** `open` for the lanes of a page that this pump has not named yet. */
@@ -194,7 +209,7 @@ export class Pump {
       this.#wake = resolve;
       if (this.#stop.signal.aborted || this.#options.store.read(this.#cursor, 1, 1).length > 0) resolve();
     });
-    if (!this.#hurried) await this.#pause(LINGER_MS);
+    if (!this.#hurried) await this.#pause(this.#options.lingerMs);
   }
 
   /** An unref'd pause that `drain` and `stop` cut short. */

@@ -24,6 +24,8 @@ export interface OutboxOptions {
   readonly maxBytes?: number;
   /** Longest time from a call's end to its commit while the process is not busy. Default 5. */
   readonly flushMs?: number;
+  /** How long what is committed waits for company before it is published. Default 40. */
+  readonly lingerMs?: number;
   /** Numberings side by side, each in a partition of its own. Default 1. */
   readonly lanes?: number;
   readonly log?: Log;
@@ -43,6 +45,7 @@ export interface ForwardingOutbox extends Outbox {
 const MAX_BYTES = 256 * 1024 * 1024;
 const MEMORY_MAX_BYTES = 16 * 1024 * 1024;
 const FLUSH_MS = 5;
+const LINGER_MS = 40;
 /** Ended calls that are committed without waiting for the timer, which a busy process may never get to. */
 const PRESSURE = 256;
 /** Ended calls that may wait for a spool that is not open yet, or not willing. */
@@ -219,6 +222,7 @@ export class Spool implements ForwardingOutbox {
       binding: this.#binding,
       log: this.#log,
       openEachBatch: this.#options.destination.kind === 'http',
+      lingerMs: this.#options.lingerMs ?? LINGER_MS,
     });
     this.#pump.start();
     this.#intervals.push(

@@ -1,16 +1,7 @@
 import { z } from 'zod';
 import { CoordinatesSchema, type RawRecord, RECORD_KINDS } from '../../schemas/record.ts';
 
-/**
- * What goes over `POST /v1/events`: NDJSON, one line a record. A line has no collector and no trust: the ingest
- * stamps both from the credential, so nobody can write in another's name.
- *
- * 202 means that every record which is not in `rejected` is on disk at the other end. A numbered record is only
- * rejected where the log cannot take it (`TM_RECORD_TOO_LARGE`) or where the line is no record; whether its event
- * makes sense is for the processors, which have dead letters.
- */
-export const EVENTS_PATH = '/v1/events';
-export const NDJSON = 'application/x-ndjson';
+/** What ends the head of our own lines. */
 const MARK = ',"event":';
 
 export const WireLineSchema = z.strictObject({
@@ -24,39 +15,6 @@ export const WireLineSchema = z.strictObject({
   traceparent: z.string().max(128).optional(),
   event: z.unknown().optional(),
 });
-
-export const WireAnswerSchema = z.object({
-  accepted: z.int().min(0),
-  duplicates: z.int().min(0).optional(),
-  rejected: z
-    .array(
-      z.object({
-        /** Line of the request, from 0. */
-        index: z.int().min(0),
-        code: z.string(),
-        message: z.string().default(''),
-        hint: z.string().default(''),
-      }),
-    )
-    .default([]),
-});
-export type WireAnswer = z.infer<typeof WireAnswerSchema>;
-
-/** A record as a line, without its line break. The event's JSON text goes in as it is. */
-export function encodeLine(record: RawRecord): string {
-  const { kind, at, last, dropped, stripped, traceparent, value } = record;
-  const head = JSON.stringify({
-    kind,
-    at: at && { instance: at.instance, epoch: at.epoch, lane: at.lane, seq: at.seq },
-    last,
-    dropped,
-    stripped,
-    traceparent,
-  });
-  if (kind !== 'event') return head;
-  const text = typeof value === 'string' ? value : Buffer.from(value).toString('utf8');
-  return `${head.slice(0, -1)},"event":${text}}`;
-}
 
 /** What the credential behind a request is worth. */
 export interface WireCredential {
