@@ -4,7 +4,7 @@
  */
 export function fold(text: string): string {
   if (PLAIN.test(text)) return text;
-  return text.trim().normalize('NFKC').toUpperCase().toLowerCase().normalize('NFKC');
+  return text.normalize('NFKC').toUpperCase().toLowerCase().replaceAll('ς', 'σ').normalize('NFKC').trim();
 }
 
 /** Nothing to do: printable ASCII without capitals and without spaces at its ends. */

@@ -48,10 +48,10 @@ export const WhenSchema = z
     client: patterns.optional().describe('Name of the client; it says so itself.'),
     ip: z.union([cidr, z.array(cidr).min(1)]).optional(),
   })
-  .refine(
-    (when) => Object.keys(when).some((key) => key !== 'verified'),
-    'asks for nothing; write `when: any` for every call',
-  )
+  .refine((when) => Object.keys(when).some((key) => key !== 'verified'), {
+    error: 'asks for nothing; write `when: any` for every call',
+    when: ({ issues }) => issues.length === 0,
+  })
   .refine(
     (when) => [when.caller, when.api_key, when.os_user].filter((value) => value !== undefined).length <= 1,
     'names the caller more than once: keep one of caller, api_key, os_user',

@@ -5,7 +5,8 @@ import type { z } from 'zod';
  * number or a boolean, and what is expected below.
  */
 export interface Kind {
-  readonly text: boolean;
+  /** Whether this text may stand here as it is. */
+  text(text: string): boolean;
   readonly number: boolean;
   readonly boolean: boolean;
   /** An object: it may be written without a value, which is to leave it out. */
@@ -29,15 +30,18 @@ const EMPTY = new Set(['', '~', 'null', 'Null', 'NULL']);
  */
 export function coerceScalar(text: string, plain: boolean, kind: Kind): unknown {
   if (!plain) return text;
-  if (kind.text) return text === '' ? undefined : text;
+  if (kind.text(text)) return text === '' ? undefined : text;
   if (EMPTY.has(text)) return undefined;
   if (kind.number && NUMBER.test(text)) return Number(text);
   if (kind.boolean && (text === 'true' || text === 'false')) return text === 'true';
   return text;
 }
 
+const yes = (): boolean => true;
+const no = (): boolean => false;
+
 const ANY: Kind = {
-  text: true,
+  text: yes,
   number: false,
   boolean: false,
   section: false,
@@ -49,7 +53,7 @@ const ANY: Kind = {
 
 const UNKNOWN: Kind = {
   ...ANY,
-  text: false,
+  text: no,
   unknown: true,
   item: () => UNKNOWN,
   key: () => UNKNOWN,
@@ -68,7 +72,14 @@ export function kindOf(schema: z.core.$ZodType): Kind {
 }
 
 function made(part: Partial<Kind>): Kind {
-  const kind: Kind = { ...ANY, text: false, forKeys: () => kind, ...part };
+  const kind: Kind = {
+    ...ANY,
+    text: no,
+    item: () => UNKNOWN,
+    key: () => UNKNOWN,
+    forKeys: () => kind,
+    ...part,
+  };
   return kind;
 }
 
@@ -81,10 +92,14 @@ function derive(schema: z.core.$ZodTypes): Kind {
       return made({ boolean: true });
     case 'literal':
       return made({
-        text: def.values.some((value) => typeof value === 'string'),
+        text: (text) => def.values.includes(text),
         number: def.values.some((value) => typeof value === 'number'),
         boolean: def.values.some((value) => typeof value === 'boolean'),
       });
+    case 'enum': {
+      const values = Object.values(def.entries);
+      return made({ text: (text) => values.includes(text) });
+    }
     case 'array':
       return made({ item: () => kindOf(def.element) });
     case 'tuple':
@@ -128,9 +143,7 @@ function derive(schema: z.core.$ZodTypes): Kind {
 
 function lazy(get: () => Kind): Kind {
   return {
-    get text() {
-      return get().text;
-    },
+    text: (text) => get().text(text),
     get number() {
       return get().number;
     },
@@ -152,7 +165,7 @@ function lazy(get: () => Kind): Kind {
 function union(kinds: readonly Kind[]): Kind {
   if (kinds.length === 1) return kinds[0] as Kind;
   const self: Kind = {
-    text: kinds.some((kind) => kind.text),
+    text: (text) => kinds.some((kind) => kind.text(text)),
     number: kinds.some((kind) => kind.number),
     boolean: kinds.some((kind) => kind.boolean),
     section: kinds.every((kind) => kind.section),

@@ -321,6 +321,9 @@ function problemsOf(
     const reach = (issues: z.core.$ZodIssue[]): number =>
       Math.max(0, ...issues.map((one) => one.path.length)) - (issues.length > 1 ? 0.5 : 0);
     const best = issue.errors.reduce((a, b) => (reach(b) > reach(a) ? b : a));
+    // No choice got further than the value itself: what the schema's author says of it is the better word.
+    if (reach(best) <= 0 && issue.message !== 'Invalid input')
+      return [{ ...locate(path), path: formatPath(path), message: issue.message }];
     return best.flatMap((one) => problemsOf(one, path, locate));
   }
   return [{ ...locate(path), path: formatPath(path), message: issue.message }];

@@ -52,7 +52,7 @@ function identify(row: MeteredCall, event: ObservedCall, policy: CountingPolicy)
     row.caller_verified = false;
 
   const tagged = event.tags[MODEL_TAG]?.trim() ?? '';
-  if (row.model_source !== 'reported' && tagged !== '') {
+  if (tagged !== '' && (row.model === '' || row.model_source !== 'reported')) {
     row.model = tagged;
     row.model_source = 'tag';
   }

@@ -9,6 +9,7 @@ const Sample = z.strictObject({
   ids: z.array(z.string()).optional(),
   names: z.record(z.string(), z.string()).optional(),
   section: z.strictObject({ size: z.number().default(3) }).prefault({}),
+  either: z.union([z.boolean(), z.literal('any'), z.enum(['1', 'x'])]).optional(),
   secret: z.union([z.strictObject({ env: z.string() }), z.strictObject({ line: z.int() })]).optional(),
 });
 
@@ -57,6 +58,15 @@ describe('scalars that the schema wants otherwise', () => {
       section: { size: 0.25 },
       secret: { line: 4 },
     });
+  });
+  it('takes the one of a choice that it is', () => {
+    expect(['true', 'any', '1', 'x'].map((text) => value(`either: ${text}`).either)).toEqual([
+      true,
+      'any',
+      '1',
+      'x',
+    ]);
+    expect(problems('either:\n')).toEqual(['1:8 either: has no value']);
   });
   it.each([
     ['port: "8080"', '1:1 port: Invalid input: expected number, received string'],
