@@ -54,7 +54,6 @@ async function intercepted(): Promise<McpServer> {
     Sentry.init({
       dsn: sink.replace('http://', 'http://key@').concat('/1'),
       tracesSampleRate: 1,
-      sendDefaultPii: true,
     });
     return Sentry.wrapMcpServerWithSentry(server);
   }

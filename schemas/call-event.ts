@@ -1,7 +1,6 @@
 import { z } from 'zod';
 
-/** Version of the shape below that this code writes; `readCallEvent` accepts every earlier one. */
-export const CALL_EVENT_VERSION = 1;
+export { CALL_EVENT_VERSION } from './call-event-version.ts';
 
 /** How a call ended. Exclusive; the first terminal one wins; `interim` is not terminal. */
 export const OUTCOMES = [

@@ -1,4 +1,7 @@
 import { z } from 'zod';
+import { HEADER, type RawRecord } from './raw-record.ts';
+
+export { HEADER, type RawRecord, toHeaders } from './raw-record.ts';
 
 /**
  * Coordinates of a record: who wrote it, where in its numbering. They travel unchanged from spool to table, in the
@@ -26,75 +29,10 @@ export type LaneId = Omit<Coordinates, 'seq'>;
 export const RECORD_KINDS = ['event', 'open', 'alive', 'end', 'gap'] as const;
 export type RecordKind = (typeof RECORD_KINDS)[number];
 
-/** Names of the log's headers on `mcp.calls.raw.v1`. */
-export const HEADER = {
-  record: 'tm-record',
-  collector: 'tm-collector',
-  instance: 'tm-instance',
-  epoch: 'tm-epoch',
-  lane: 'tm-lane',
-  seq: 'tm-seq',
-  /** `alive` and `end`: the last number given. */
-  last: 'tm-last',
-  /** `gap`: how many events were dropped. */
-  dropped: 'tm-dropped',
-  /** Foreign events: their source id, the key of dedupe. */
-  foreignId: 'tm-foreign-id',
-  /** `1` where the credential that brought it in may say `verified` and report a cost. */
-  trusted: 'tm-trusted',
-  /** Set by the pump when it sent a record again without its content. */
-  stripped: 'tm-stripped',
-  /** `mcp.dlq.v1` → raw: the dead-letter offset that a replay fills. */
-  replayOf: 'tm-replay-of',
-  traceparent: 'traceparent',
-  contentType: 'content-type',
-  ceId: 'ce_id',
-  ceSource: 'ce_source',
-  ceType: 'ce_type',
-  ceTime: 'ce_time',
-  ceSpecVersion: 'ce_specversion',
-} as const;
-
-/** A raw record as it stands in a spool, on the wire of `POST /v1/events`, and (headers + value) in the log. */
-export interface RawRecord {
-  readonly kind: RecordKind;
-  /** Absent on foreign events. */
-  readonly at?: LaneId & { readonly seq?: number };
-  readonly last?: number;
-  readonly dropped?: number;
-  readonly foreignId?: string;
-  readonly trusted: boolean;
-  readonly stripped?: boolean;
-  readonly replayOf?: string;
-  readonly traceparent?: string;
-  /** JSON text of a `CallEvent`; empty for control records. */
-  readonly value: Uint8Array | string;
-}
-
 const int = (text: string | undefined): number | undefined => {
   if (text === undefined || !/^\d{1,16}$/.test(text)) return undefined;
   return Number(text);
 };
-
-/** Headers of a raw record. */
-export function toHeaders(record: RawRecord): Record<string, string> {
-  const headers: Record<string, string> = { [HEADER.record]: record.kind };
-  if (record.at !== undefined) {
-    headers[HEADER.collector] = record.at.collector;
-    headers[HEADER.instance] = record.at.instance;
-    headers[HEADER.epoch] = record.at.epoch;
-    headers[HEADER.lane] = String(record.at.lane);
-    if (record.at.seq !== undefined) headers[HEADER.seq] = String(record.at.seq);
-  }
-  if (record.last !== undefined) headers[HEADER.last] = String(record.last);
-  if (record.dropped !== undefined) headers[HEADER.dropped] = String(record.dropped);
-  if (record.foreignId !== undefined) headers[HEADER.foreignId] = record.foreignId;
-  if (record.trusted) headers[HEADER.trusted] = '1';
-  if (record.stripped) headers[HEADER.stripped] = '1';
-  if (record.replayOf !== undefined) headers[HEADER.replayOf] = record.replayOf;
-  if (record.traceparent !== undefined) headers[HEADER.traceparent] = record.traceparent;
-  return headers;
-}
 
 /** The record that headers and value stand for, or the reason why they stand for none. */
 export function fromHeaders(

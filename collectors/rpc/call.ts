@@ -1,10 +1,6 @@
 import { uuidv7 } from '../../core/ids.ts';
-import {
-  CALL_EVENT_VERSION,
-  type Content,
-  type ObservedCall,
-  type Outcome,
-} from '../../schemas/call-event.ts';
+import type { Content, ObservedCall, Outcome } from '../../schemas/call-event.ts';
+import { CALL_EVENT_VERSION } from '../../schemas/call-event-version.ts';
 import { captureContent, captureText, NO_CONTENT, omitted } from '../capture.ts';
 import type { PendingCall } from '../spool/outbox.ts';
 import { deriveCallId } from './call-id.ts';

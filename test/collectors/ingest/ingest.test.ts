@@ -1,7 +1,7 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MAX_EVENTS } from '../../../collectors/ingest/decode.ts';
-import { encodeLine } from '../../../collectors/spool/wire.ts';
+import { encodeLine } from '../../../collectors/spool/wire-client.ts';
 import { ToolmeterError } from '../../../core/errors.ts';
 import { uuidv7 } from '../../../core/ids.ts';
 import { type CallEvent, CallEventSchema } from '../../../schemas/call-event.ts';
