@@ -13,6 +13,7 @@ import {
   secretAt,
   telegramAt,
   urlPasswordAt,
+  webhookAt,
 } from './secrets.ts';
 import { type Hit, isDigit, isHex, isJoined, isLetter, type Segment } from './segment.ts';
 
@@ -50,7 +51,8 @@ export function inRunAt(segment: Segment, start: number, end: number, digit: num
   }
   if (length >= SHORTEST_RUN) {
     const before = segment.code(start - 1);
-    return before === 45 || before === 46 ? undefined : secretAt(segment, start);
+    if (before === 45 || before === 46) return undefined;
+    return secretAt(segment, start) ?? (before === 47 ? webhookAt(segment, start) : undefined);
   }
   if (length === 2 && (segment.code(start) | 32) === 105 && (segment.code(start + 1) | 32) === 115)
     return statedAt(segment, end);

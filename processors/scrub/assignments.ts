@@ -33,6 +33,19 @@ export function assignedAt(
   return valueAt(segment, from, rule, spaced || segment.code(at) === 58, name);
 }
 
+const ELEMENT = /<([A-Za-z][\w:.-]{2,40})>([^<>]{1,512})<\//y;
+
+/** The secret in an element of XML, `<password>…</`, whose `<` is at `at`. */
+export function elementAt(segment: Segment, at: number): Hit | undefined {
+  ELEMENT.lastIndex = at;
+  const match = ELEMENT.exec(segment.text);
+  if (match === null || !HINT.test(match[1] as string)) return undefined;
+  const { rule } = keyInfo((match[1] as string).replace(/^.*:/, ''));
+  const value = match[2] as string;
+  if (rule === undefined || rule.type !== 'secret' || !accepts(rule, value)) return undefined;
+  return hit(ELEMENT.lastIndex - 2 - value.length, value, rule);
+}
+
 /** The secret after a command's option, `--password …`, whose name stands from `start` to `end`. */
 export function flagAt(segment: Segment, start: number, end: number): Hit | undefined {
   const name = segment.text.slice(start, end);

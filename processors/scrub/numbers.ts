@@ -9,9 +9,12 @@ const cluster = new Cluster();
 
 /** What the digits at `at`, or a `+` or `(` before them, are part of. */
 export function numberAt(segment: Segment, at: number): Hit | undefined {
-  if (!mayStart(segment, at)) return undefined;
+  const afterAt = segment.code(at - 1) === 64;
+  if (!afterAt && !mayStart(segment, at)) return undefined;
   cluster.read(segment, at);
   if (cluster.count === 0) return undefined;
+  // `root@203.0.113.7`
+  if (afterAt) return v4At(segment, cluster);
   let context: PhoneContext | undefined;
   const contextOf = (start: number) => () => {
     context ??= phoneContext(segment, start);

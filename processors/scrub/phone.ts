@@ -18,7 +18,7 @@ export function phoneAt(
   first: number,
   context: () => PhoneContext,
 ): Hit | undefined {
-  const international = first === 0 && cluster.plus ? plusNumber(segment, cluster) : undefined;
+  const international = first === 0 && cluster.plus ? plusNumber(segment, cluster, context) : undefined;
   if (first === 0 && cluster.plus) return international;
   for (let last = cluster.count; last > first; last--) {
     if (!standsAlone(segment, cluster, first, last)) continue;
@@ -38,11 +38,11 @@ export function phoneAt(
 }
 
 /** `+CC …`, with a `(0)` that is dialled at home only. */
-function plusNumber(segment: Segment, cluster: Cluster): Hit | undefined {
+function plusNumber(segment: Segment, cluster: Cluster, context: () => PhoneContext): Hit | undefined {
   for (let last = cluster.count; last > 0; last--) {
     if (!standsAlone(segment, cluster, 0, last)) continue;
     const digits = internationalDigits(segment, cluster, 0, last);
-    if (!isInternational(digits)) continue;
+    if (!isInternational(digits) && !isMeantAsInternational(cluster, last, digits, context)) continue;
     const end = cluster.closes[last - 1] as number;
     return {
       start: cluster.start,
@@ -53,6 +53,20 @@ function plusNumber(segment: Segment, cluster: Cluster): Hit | undefined {
     };
   }
   return undefined;
+}
+
+/** No number that a plan knows, but written as one: by the words around it, or in groups that no amount has. */
+function isMeantAsInternational(
+  cluster: Cluster,
+  last: number,
+  digits: string,
+  context: () => PhoneContext,
+): boolean {
+  if (digits.length < 8 || digits.length > 15 || digits.startsWith('0')) return false;
+  return (
+    context() === 'phone' ||
+    (last > 2 && digits.length >= 10 && cluster.size(last - 1) !== 3 && context() === 'none')
+  );
 }
 
 /** Digits of groups without a `(0)` after the first: the trunk prefix. */
@@ -155,7 +169,8 @@ function nationalNumber(
       return { detector: 'phone.international', value: dialled };
     }
   }
-  const strength = strengthOf(digits, shape);
+  // The shape of a social security number: whatever it is, it is no phone's.
+  const strength = shape === '3-2-4' ? 0 : strengthOf(digits, shape);
   if (strength === 0 && !(digits.length <= 15 && context() === 'phone')) return undefined;
   if (context() === 'other') return undefined;
   if (strength < STRONG && context() !== 'phone') return undefined;
@@ -194,7 +209,8 @@ const WEAK = 1;
 const SHAPES: readonly (readonly [shape: RegExp, digits: RegExp, strength: number])[] = [
   // North America: 415-555-0132, (415) 555-0132, 415.555.0132, 1-415-555-0132, 415/555-0132.
   [/^3[-(/]3[-.]4$|^3\(3 4$/, /^/, STRONG],
-  [/^3[. ]3[-.]4$|^3\(7$/, /^[2-9]/, STRONG],
+  [/^3\.3[-.]4$/, /^/, STRONG],
+  [/^3 3-4$|^3\(7$/, /^[2-9]/, STRONG],
   [/^3 3 4$/, /^[2-9]\d\d[2-9]/, STRONG],
   [/^1[-.( ]3[-.( ]3[-. ]4$/, /^1[2-9]/, STRONG],
   // Trunk 0: UK, DE, FR, IT, NL, AU, JP, KR, SE, CH, ZA, TR, … two to six groups.

@@ -1,8 +1,9 @@
 import { inRunAt, markedAt, withAwsSecrets } from './anchors.ts';
+import { elementAt } from './assignments.ts';
 import type { KeyInfo } from './key-names.ts';
 import { placeholderEnd } from './pseudonym.ts';
 import { SHORTEST_RUN } from './secrets.ts';
-import { type Hit, isAlnum, isDigit, Segment } from './segment.ts';
+import { type Hit, isAlnum, isDigit, isLetter, Segment } from './segment.ts';
 
 /** What a code unit is to the trigger: nothing, part of a run of word characters (bits, so that a run's are joined), or a mark to look at. */
 const QUIET = 0;
@@ -76,6 +77,9 @@ export function scan(text: string, from: number, to: number, key: KeyInfo): read
       if (after !== -1 && after <= to) {
         next = after;
         floor = after;
+      } else if (isLetter(text.charCodeAt(next))) {
+        segment ??= new Segment(text.slice(from, to), key);
+        hit = elementAt(segment, i - from);
       }
     } else if (code !== 92) {
       segment ??= new Segment(text.slice(from, to), key);
@@ -103,7 +107,7 @@ function firstDigit(text: string, at: number): number {
 
 /** Whether what follows a run of few digits may belong to a number: a separator and another digit or parenthesis. */
 function goesOn(text: string, at: number, to: number): boolean {
-  for (let i = at; i < to && i < at + 3; i++) {
+  for (let i = at; i < to && i < at + 4; i++) {
     const code = text.charCodeAt(i);
     if (code >= 48 && code <= 57) return true;
     // space ( ) / : and what lies beyond ASCII

@@ -12,12 +12,6 @@ const FORMS: readonly (readonly [detector: string, form: string])[] = [
     'slack_token',
     '(?:xox[abeoprs]-[A-Za-z0-9-]{10,250}|xoxe\\.xox[bp]-\\d-[A-Za-z0-9]{100,200}|xapp-\\d-[A-Za-z0-9-]{20,250})',
   ],
-  ['slack_webhook', 'hooks\\.slack\\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,100}'],
-  [
-    'discord_webhook',
-    '(?:canary\\.|ptb\\.)?discord(?:app)?\\.com/api/webhooks/\\d{17,20}/[A-Za-z0-9_-]{60,72}',
-  ],
-  ['teams_webhook', '[a-z0-9-]{1,64}\\.webhook\\.office\\.com/webhookb2/[A-Za-z0-9@/-]{60,250}'],
   ['stripe_key', '(?:(?:sk|rk)_(?:live|test|prod)_[A-Za-z0-9]{10,247}|whsec_[A-Za-z0-9+/=]{24,100})'],
   ['anthropic_key', 'sk-ant-[A-Za-z0-9_-]{16,200}'],
   [
@@ -86,6 +80,18 @@ export function secretAt(segment: Segment, at: number): Hit | undefined {
 
 function found(start: number, value: string, detector: string): Hit {
   return { start, end: start + value.length, type: 'secret', detector, value };
+}
+
+const WEBHOOK =
+  /(?:hooks\.slack\.com\/(?:services|workflows|triggers)\/[A-Z0-9/]{4,40}|discord(?:app)?\.com\/api\/webhooks\/\d{17,20}|webhook\.office\.com\/webhookb2\/[\w@/-]{20,120})\/$/;
+const WEBHOOK_TOKEN = /[A-Za-z0-9_-]{20,80}/y;
+
+/** The last part of a webhook's address, which whoever knows may post to, at `at`. */
+export function webhookAt(segment: Segment, at: number): Hit | undefined {
+  if (!WEBHOOK.test(segment.text.slice(Math.max(0, at - 200), at))) return undefined;
+  WEBHOOK_TOKEN.lastIndex = at;
+  const match = WEBHOOK_TOKEN.exec(segment.text);
+  return match === null ? undefined : found(at, match[0], 'secret.webhook');
 }
 
 const PEM_START = /-----BEGIN (?:[A-Z0-9]{1,16} ){0,3}PRIVATE KEY(?: BLOCK)?-----/y;

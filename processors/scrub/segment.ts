@@ -17,6 +17,9 @@ const CONTEXT = 56;
 /** The rest of a placeholder whose beginning the window's edge cut off. */
 const CUT_PLACEHOLDER = /^[a-z_]{0,32}:?[a-z2-7]{0,16}>/;
 
+const ACCENTED = /[\u00c0-\u017f]/g;
+const withoutAccent = (letter: string): string => letter.normalize('NFD').charAt(0);
+
 /** A stretch of plain text under one key, as detectors see it: nothing outside it is looked at. */
 export class Segment {
   readonly text: string;
@@ -34,11 +37,11 @@ export class Segment {
     return at >= 0 && at < this.end ? this.text.charCodeAt(at) : -1;
   }
 
-  /** What stands before `at`, lower case, without what was scrubbed before: its words are ours. */
+  /** What stands before `at`, lower case and without accents, and without what was scrubbed before: its words are ours. */
   before(at: number): string {
     const window = this.text.slice(Math.max(0, at - 2 * CONTEXT), at).replace(PLACEHOLDERS, '0');
     const whole = at > 2 * CONTEXT ? window.replace(CUT_PLACEHOLDER, '') : window;
-    return whole.slice(-CONTEXT).toLowerCase();
+    return whole.slice(-CONTEXT).replace(ACCENTED, withoutAccent).toLowerCase();
   }
 }
 
