@@ -1,6 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
-/** The call inside whose handler the current code runs, as `tag()` and `meterClient` see it. */
+/**
+ * The call inside whose handler the current code runs, as `tag()` and `meterClient` see it.
+ * @internal
+ */
 export interface CallScope {
   tag(key: string, value: string): void;
   readonly callId: string | undefined;
@@ -12,6 +15,7 @@ export interface CallScope {
 const SLOT = Symbol.for('io.toolmeter/scope');
 const slots = globalThis as { [SLOT]?: AsyncLocalStorage<CallScope> };
 
+/** @internal */
 export function callScope(): AsyncLocalStorage<CallScope> {
   slots[SLOT] ??= new AsyncLocalStorage<CallScope>();
   return slots[SLOT];
