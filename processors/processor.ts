@@ -64,7 +64,9 @@ export function processor(options: ProcessorOptions): PartitionHandler {
       const outputs: NewRecord[] = [];
       if (records.length > 0) {
         next = (records.at(-1) as LogRecord).offset + 1n;
-        options.onBatch?.(await processBatch(partition, records, lanes, outputs, options, nowMs));
+        // Not as an argument of `onBatch?.()`: those are not evaluated where nobody listens.
+        const report = await processBatch(partition, records, lanes, outputs, options, nowMs);
+        options.onBatch?.(report);
       }
       if (records.length === 0 || nowMs - ledgerAt >= LEDGER_MS) {
         ledgerAt = nowMs;
