@@ -1,7 +1,9 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openCollectors, openOwnCollectors } from '../../api/auth/collectors.ts';
 import { openApiKeys } from '../../api/auth/keys.ts';
@@ -290,4 +292,20 @@ describe('credential files', () => {
 
 test('every permission has a role, and admin has all', () => {
   for (const roles of Object.values(POLICY)) expect(roles).toContain('admin');
+});
+
+test('processes that make keys at the same time lose none', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'toolmeter-keys-'));
+  const script = `
+    import { openApiKeys } from ${JSON.stringify(new URL('../../api/auth/keys.ts', import.meta.url).href)};
+    const keys = openApiKeys(process.argv[1]);
+    for (let i = 0; i < 20; i++) keys.create({ name: process.argv[2] + i, role: 'viewer' });`;
+  await Promise.all(
+    ['a', 'b', 'c'].map((name) =>
+      promisify(execFile)(process.execPath, ['--input-type=module', '-e', script, folder, name]),
+    ),
+  );
+  expect(openApiKeys(folder).list()).toHaveLength(60);
+  expect(readdirSync(folder)).toEqual(['api-keys.json']);
+  rmSync(folder, { recursive: true, force: true });
 });
