@@ -87,7 +87,9 @@ function valueAt(
   BARE.lastIndex = from;
   const bare = BARE.exec(segment.text);
   if (bare === null) return undefined;
-  const value = bare[0].replace(/[.,!?:]+$/, '');
+  // At the end of a sentence its mark is not the value's.
+  const after = segment.code(from + bare[0].length);
+  const value = after === -1 || after <= 32 ? bare[0].replace(/[.,!?:]+$/, '') : bare[0];
   if (value.length < 4 && rule.form !== 'digits') return undefined;
   if (!accepts(rule, value) || NOT_A_VALUE.test(value) || value.toLowerCase() === name.toLowerCase())
     return undefined;
