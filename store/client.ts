@@ -109,11 +109,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       name: database,
     });
     if (found === undefined) await first.command(`CREATE DATABASE IF NOT EXISTS ${database}`);
+    // The embedded engine shuts down with its last connection: one stays open for the store's life.
+    if (options.url === undefined) open.add(await connect(database, MAX_EXECUTION_S));
   } finally {
     await first.close();
   }
-  // The embedded engine shuts down with its last connection: one stays open for the store's life.
-  if (options.url === undefined) open.add(await connect(database, MAX_EXECUTION_S));
   return {
     kind: options.url === undefined ? 'embedded' : 'server',
     database,
