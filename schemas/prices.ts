@@ -12,7 +12,8 @@ const decimal = z
 export const InstantSchema = z.union([z.iso.date(), z.iso.datetime({ offset: true })], {
   error: 'expected a day such as 2026-01-31 (UTC) or a time such as 2026-01-31T08:00:00Z',
 });
-const name = z.string().min(1).max(200);
+/** Short enough for a price id, which is at most 256 characters, to hold it. */
+const name = z.string().min(1).max(128);
 
 const validity = {
   valid_from: InstantSchema.optional().describe('First instant at which it holds. Default: always.'),

@@ -5,6 +5,7 @@
  *
  *     node scripts/prices.ts                          build
  *     node scripts/prices.ts --check                  exit with 1 where the file is not what would be built
+ *     node scripts/prices.ts --conflicts              list the models on whose price the tables differ
  *     node scripts/prices.ts --litellm FILE VERSION   first take over LiteLLM's price table from FILE
  */
 import { createHash } from 'node:crypto';
@@ -184,10 +185,39 @@ async function build(): Promise<string> {
   return `${JSON.stringify(header)}\n${body}`;
 }
 
+/** One line a LiteLLM key whose price per million tokens in the other table is another today, and which one holds. */
+function conflicts(now: number): string[] {
+  const catalog = bundledCatalog();
+  const shown = (model: PricedModel): string => {
+    const price = priceAt(model, now, Number.POSITIVE_INFINITY);
+    const of = (kind: 'input' | 'output'): string => {
+      const rate = price === null ? null : rateOf(price, kind, 0n);
+      return rate === null ? '-' : formatUsd(amountOf(1_000_000n, rate.price));
+    };
+    return `${of('input')}/${of('output')}`;
+  };
+  const lines: string[] = [];
+  for (const line of readFileSync(litellmSource, 'utf8').trimEnd().split('\n').slice(1)) {
+    const { id } = JSON.parse(line) as { id: string };
+    const { genai, litellm } = catalog.candidates(id);
+    if (genai === null || litellm === null || shown(genai.model) === shown(litellm)) continue;
+    const holds = catalog.find(id)?.source;
+    lines.push(
+      `${id}: litellm ${shown(litellm)}, genai-prices ${shown(genai.model)} (${genai.model.id}, ${genai.fit}); ${holds} holds`,
+    );
+  }
+  return lines;
+}
+
 const [option, file, version] = process.argv.slice(2);
 if (option === '--litellm') {
   if (file === undefined || version === undefined) throw new Error('--litellm FILE VERSION');
   importLitellm(file, version);
+}
+if (option === '--conflicts') {
+  const found = conflicts(Date.now());
+  console.log(`${found.join('\n')}\n${found.length} conflicts; USD per million tokens, input/output`);
+  process.exit(0);
 }
 const text = await build();
 if (option === '--check') {

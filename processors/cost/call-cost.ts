@@ -3,8 +3,9 @@ import type { CostLine, ObservedCall } from '../../schemas/call-event.ts';
 import type { MeteredCall } from '../../schemas/metered-call.ts';
 import type { Catalog } from './index.ts';
 import { FINE_PER_PICO, type PriceKind, rateOf } from './price.ts';
+import { priceId } from './price-id.ts';
 import { divideHalfEven } from './rounding.ts';
-import { amountOf, priceId, UNPRICED, unitPriceUsd } from './usage.ts';
+import { amountOf, UNPRICED, unitPriceUsd } from './usage.ts';
 
 export type Basis = CostLine['basis'];
 
@@ -24,8 +25,9 @@ const ORDER: readonly Basis[] = ['reported', 'metered', 'estimated', 'unpriced']
  * input, at prices that held when it began. Only the observation that counts costs anything: the others are of the
  * same call, and the sum over all rows must be the spend. A cost that a trusted collector reports is the whole.
  *
- * basis: `reported` for a reported cost; `metered` for counted units at a known price; `estimated` where the tokens are
- * an estimate or the model comes from a rule; `unpriced`, amount 0, where there is no price.
+ * basis of a line: `reported` for a reported cost; `metered` for counted units at a known price; `estimated` where the tokens are
+ * an estimate or the model comes from a rule; `unpriced`, amount 0, where there is no price. A call
+ * without a line had no fee and put nothing before a model: it costs 0, `metered`.
  *
  * The context tier of the model's request is not visible from one tool call in it: the tier is that of the call's own
  * input, which is the base price unless the call alone exceeds the limit.
@@ -35,25 +37,13 @@ export function costOf(catalog: Catalog, row: Readonly<MeteredCall>, event: Obse
   if (row.trusted && event.cost !== undefined) return reported(event.cost.amount_usd);
   const atMs = Date.parse(row.ts);
   const lines = [...feeLines(catalog, row, atMs), ...tokenLines(catalog, row, event, atMs)];
-  // No fee, and nothing that a model read or wrote: that costs nothing, and is known to.
-  if (lines.length === 0)
-    return {
-      lines,
-      amount: 0n,
-      basis: row.tokens_basis === 'none' && hasContent(row) ? 'unpriced' : 'metered',
-    };
   return summed(lines);
 }
 
-/** Content whose tokens nobody counted. */
-function hasContent(row: Readonly<MeteredCall>): boolean {
-  return row.method === 'tools/call' && (row.arguments_bytes > 0 || row.result_bytes > 0);
-}
-
-/** Sum and basis of lines that are given: an adjustment's. */
+/** Lines with their sum and the least certain basis among them; without lines 0, and certain. */
 export function summed(lines: readonly CostLine[]): CallCost {
   let amount = 0n;
-  let basis = 0;
+  let basis = ORDER.indexOf(lines.length === 0 ? 'metered' : 'reported');
   for (const line of lines) {
     // The schema holds amounts to 12 digits after the point, which is what a pico-dollar is.
     amount += parseUsd(line.amount_usd) ?? 0n;
@@ -96,7 +86,7 @@ function feeLines(catalog: Catalog, row: Readonly<MeteredCall>, atMs: number): C
       unit: perCall ? 'call' : 'second',
       unit_price_usd: unitPriceUsd(fee.price),
       amount_usd: formatUsd(amount),
-      price_id: `${fee.version}/fee:${fee.id}@${fee.label}`.slice(0, 256),
+      price_id: `${fee.version}/fee@${fee.label}:${fee.id}`.slice(0, 256),
       basis: 'metered',
     },
   ];
@@ -146,20 +136,19 @@ function tokenLines(
  * own price; else the counted tokens are plain input and output.
  */
 function partsOf(row: Readonly<MeteredCall>, { usage }: ObservedCall): Part[] {
-  const definitions: Part = { kind: 'definitions', priced: 'input', tokens: row.tokens_definitions };
   if (!row.trusted || usage === undefined) {
     return [
       { kind: 'arguments', priced: 'output', tokens: row.tokens_arguments },
       { kind: 'result', priced: 'input', tokens: row.tokens_result },
-      definitions,
+      { kind: 'definitions', priced: 'input', tokens: row.tokens_definitions },
     ];
   }
+  const read = row.method === 'tools/list' ? 'definitions' : 'result';
   return [
     { kind: 'arguments', priced: 'output', tokens: usage.output ?? 0 },
     { kind: 'arguments', priced: 'reasoning', tokens: usage.reasoning ?? 0 },
-    { kind: 'result', priced: 'input', tokens: usage.input ?? 0 },
-    { kind: 'result', priced: 'cache_read', tokens: usage.cache_read ?? 0 },
-    { kind: 'result', priced: 'cache_write', tokens: usage.cache_write ?? 0 },
-    definitions,
+    { kind: read, priced: 'input', tokens: usage.input ?? 0 },
+    { kind: read, priced: 'cache_read', tokens: usage.cache_read ?? 0 },
+    { kind: read, priced: 'cache_write', tokens: usage.cache_write ?? 0 },
   ];
 }

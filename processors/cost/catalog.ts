@@ -22,6 +22,8 @@ export interface BundledCatalog {
   readonly version: string;
   readonly recordedAt: string;
   find(name: string): PricedModel | null;
+  /** The model by source and id, as price ids name it. */
+  named(source: string, id: string): PricedModel | null;
   /** Both sources' answers, for the report of conflicts. */
   candidates(name: string): Candidates;
 }
@@ -61,11 +63,13 @@ export function readCatalog(text: string): BundledCatalog {
       { id, match, fallback: fallback ?? [], models: [] },
     ]),
   );
+  const ids = new Map<string, PricedModel>();
   const keys = new Map<string, { readonly provider: string; readonly model: PricedModel }>();
   for (const line of text.slice(end + 1).split('\n')) {
     if (line === '') continue;
     const entry = JSON.parse(line) as CatalogModel;
     const model = lazyModel(header.version, recordedMs, entry);
+    ids.set(`${model.source}:${model.id}`, model);
     if (entry.source === 'litellm') keys.set(entry.model.toLowerCase(), { provider: entry.provider, model });
     else
       providers.get(entry.provider)?.models.push({
@@ -90,6 +94,7 @@ export function readCatalog(text: string): BundledCatalog {
     recordedAt: header.recorded_at,
     candidates,
     find: (name) => choose(candidates(name)),
+    named: (source, id) => ids.get(`${source}:${id}`) ?? null,
   };
 }
 

@@ -5,7 +5,8 @@ import { yamlError } from '../../schemas/yaml.ts';
 import { openReloaded, type Reloaded } from '../reload.ts';
 import { type BundledCatalog, bundledCatalog, type PricedModel, priceAt } from './catalog.ts';
 import { type Fee, type Overlay, readOverlay } from './overlay.ts';
-import type { ModelAt } from './usage.ts';
+import { type ModelAt, parsePriceId } from './price-id.ts';
+import { unitPriceUsd } from './usage.ts';
 
 export { allocate } from './allocate.ts';
 export { type PricedUsage, priceUsage, type TokenUsage, UNPRICED, type UsageLine } from './usage.ts';
@@ -16,8 +17,24 @@ export interface Catalog {
   readonly version: string;
   /** A model's price that held at a time, as known at another (default: by all that is known now). */
   priceOf(model: string, atMs: number, knownMs?: number): ModelAt | null;
+  /** The price that an id in a cost line names; null where it is none, or is of a version that isn't loaded. */
+  describe(priceId: string): DescribedPrice | null;
   /** A tool's fee that held at a time, whatever the outcome. */
   feeOf(server: string, tool: string, atMs: number, knownMs?: number): Fee | null;
+}
+
+/** A price found again by its id. */
+export interface DescribedPrice {
+  readonly source: PricedModel['source'];
+  readonly model: string;
+  readonly kind: string;
+  /** Tokens of input above which it holds; null for the base price. */
+  readonly above: string | null;
+  readonly unit_price_usd: string;
+  /** ISO time; null where the source gives none. */
+  readonly valid_from: string | null;
+  readonly valid_to: string | null;
+  readonly recorded_at: string | null;
 }
 
 /** Names come from clients: the cache of their resolutions is emptied when it has grown to this. */
@@ -51,6 +68,31 @@ export function catalogOf(overlays: readonly Overlay[], bundled: BundledCatalog)
       }
       return replaced ? null : holding(find(name), atMs, knownMs);
     },
+    describe(priceId) {
+      const ref = parsePriceId(priceId);
+      if (ref === null || ref.kind === null) return null;
+      const model =
+        ref.source === 'overlay'
+          ? (layers.find(({ version }) => version === ref.version)?.named(ref.model) ?? null)
+          : bundled.version === ref.version
+            ? bundled.named(ref.source, ref.model)
+            : null;
+      const price = model?.prices.find(({ label }) => label === ref.label);
+      const rate = price?.rates.get(ref.kind);
+      const unit =
+        ref.tier === null ? rate?.base : rate?.tiers.find(({ start }) => start === ref.tier)?.price;
+      if (model === null || price === undefined || unit === undefined) return null;
+      return {
+        source: model.source,
+        model: model.id,
+        kind: ref.kind,
+        above: ref.tier?.toString() ?? null,
+        unit_price_usd: unitPriceUsd(unit),
+        valid_from: isoOrNull(price.fromMs),
+        valid_to: isoOrNull(price.toMs),
+        recorded_at: isoOrNull(price.recordedMs),
+      };
+    },
     feeOf(server, tool, atMs, knownMs = Number.POSITIVE_INFINITY) {
       for (const layer of layers) {
         const found = layer
@@ -62,6 +104,8 @@ export function catalogOf(overlays: readonly Overlay[], bundled: BundledCatalog)
     },
   };
 }
+
+const isoOrNull = (ms: number): string | null => (Number.isFinite(ms) ? new Date(ms).toISOString() : null);
 
 /**
  * The bundled prices with price files over them.

@@ -30,6 +30,8 @@ export interface Overlay {
   readonly version: string;
   readonly replacesBundled: boolean;
   model(name: string): PricedModel | null;
+  /** The model by the name that price ids have. */
+  named(id: string): PricedModel | null;
   fees(server: string, tool: string): readonly Fee[];
 }
 
@@ -60,7 +62,8 @@ function spanOf(entry: ModelPrice | ToolFee, file: Prices): Span {
     fromMs: entry.valid_from === undefined ? Number.NEGATIVE_INFINITY : instantMs(entry.valid_from),
     toMs: entry.valid_to === undefined ? Number.POSITIVE_INFINITY : instantMs(entry.valid_to),
     recordedMs: recorded === undefined ? Number.NEGATIVE_INFINITY : instantMs(recorded),
-    label: entry.valid_from ?? '*',
+    // Both times: a price that was corrected is another price from the same day on.
+    label: `${entry.valid_from ?? '*'}${recorded === undefined ? '' : `,${recorded}`}`,
   };
 }
 
@@ -103,6 +106,7 @@ function indexed(file: Prices, version: string): Overlay {
     version,
     replacesBundled: file.base === 'none',
     model: (name) => built.get(modelKey(name)) ?? null,
+    named: (id) => built.get(modelKey(id)) ?? null,
     fees: (server, tool) => fees.get(feeKey(server, tool)) ?? fees.get(feeKey(server, '*')) ?? [],
   };
 }

@@ -97,7 +97,7 @@ export function priceOfSet(set: PriceSet, recordedMs: number): Price {
     throw new ToolmeterError(
       'TM_PRICE',
       `the catalogue's day ${from} is none`,
-      'Build it again: npm run prices.',
+      'Build it again: node scripts/prices.ts.',
     );
   return {
     fromMs: from === undefined ? Number.NEGATIVE_INFINITY : Date.parse(`${from}T00:00:00Z`),

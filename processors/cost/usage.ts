@@ -1,15 +1,14 @@
 import { formatUsd, type Pico } from '../../core/money.ts';
-import type { PricedModel } from './catalog.ts';
 import type { Catalog } from './index.ts';
 import {
   FINE_PER_PICO,
   type FinePrice,
-  type Price,
   type PriceKind,
   rateOf,
   TOKEN_KINDS,
   type TokenKind,
 } from './price.ts';
+import { priceId } from './price-id.ts';
 import { divideHalfEven } from './rounding.ts';
 
 /** Tokens, disjoint: `input` without cache reads and writes, `output` without reasoning. */
@@ -40,11 +39,6 @@ export const UNPRICED = {
   unknownModel: 'unpriced/unknown-model',
   noRate: 'unpriced/no-rate',
 } as const;
-
-export interface ModelAt {
-  readonly model: PricedModel;
-  readonly price: Price;
-}
 
 /**
  * What a model's request cost: with the prices that were valid at `atMs` and known at `knownMs` (default: all that
@@ -116,14 +110,4 @@ export function amountOf(quantity: bigint, price: FinePrice): Pico {
 
 export function unitPriceUsd(price: FinePrice): string {
   return formatUsd(divideHalfEven(price, FINE_PER_PICO));
-}
-
-/**
- * `<catalogue version>/<source>:<model>@<first day, * for always>#<kind>[>tier]`: by it the price is found again
- * in the catalogue of that version.
- */
-export function priceId({ model, price }: ModelAt, kind?: PriceKind, tier?: bigint | null): string {
-  const id = `${model.version}/${model.source}:${model.id}@${price.label}`;
-  if (kind === undefined) return id;
-  return `${id}#${kind}${tier === null || tier === undefined ? '' : `>${tier}`}`;
 }

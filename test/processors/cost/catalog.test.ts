@@ -132,7 +132,7 @@ describe('against LiteLLM', () => {
     }
     expect(wrong).toEqual([]);
     expect(same).toBeGreaterThan(3500);
-    // Where the tables differ; the list is `conflicts` in the report below.
+    // Where the tables differ: `node scripts/prices.ts --conflicts` lists them.
     expect(others / same).toBeLessThan(0.03);
   });
 

@@ -152,6 +152,9 @@ describe('exactness', () => {
           const priced = priceUsage(prices, { model, atMs: at.getTime(), usage });
           const sum = priced.lines.reduce((total, line) => total + (parseUsd(line.amount_usd) as bigint), 0n);
           expect(priced.amount).toBe(sum);
+          for (const line of priced.lines)
+            if (line.basis === 'metered')
+              expect(prices.describe(line.price_id)?.unit_price_usd).toBe(line.unit_price_usd);
           for (const line of priced.lines) {
             if (line.kind === 'request') continue;
             expect(BigInt(line.quantity)).toBe(usage[line.kind as 'input'] ?? 0n);
@@ -168,6 +171,48 @@ describe('exactness', () => {
       ),
       { numRuns: 300 },
     );
+  });
+});
+
+describe('a price id', () => {
+  it('finds its price again', () => {
+    const prices = catalog(HOUSE);
+    const at = (model: string, time: string, usage: Record<string, bigint>) =>
+      priceUsage(prices, { model, atMs: Date.parse(time), usage }).lines.map(({ price_id }) =>
+        prices.describe(price_id),
+      );
+    expect(at('07', '2026-02-01', { input: 2000n })).toEqual([
+      {
+        source: 'overlay',
+        model: 'house-1',
+        kind: 'input',
+        above: '1000',
+        unit_price_usd: '0.000002',
+        valid_from: '2026-01-01T00:00:00.000Z',
+        valid_to: null,
+        recorded_at: null,
+      },
+    ]);
+    expect(at('o3', '2025-07-01', { reasoning: 1n })).toEqual([
+      {
+        source: 'genai-prices',
+        model: 'openai/o3',
+        kind: 'output',
+        above: null,
+        unit_price_usd: '0.000008',
+        valid_from: '2025-06-10T00:00:00.000Z',
+        valid_to: null,
+        recorded_at: '2026-11-25T00:00:00.000Z',
+      },
+    ]);
+    for (const id of [
+      'reported',
+      'unpriced/no-model',
+      '',
+      '2020-01-01.00000000/litellm:o3@*#input',
+      'file.x/overlay:m@*#nonsense',
+    ])
+      expect(prices.describe(id)).toBeNull();
   });
 });
 

@@ -135,12 +135,21 @@ describe('the cost of a call', () => {
     );
     expect([row.cost_usd, row.cost_basis, row.cost_lines]).toEqual(['0', 'metered', []]);
   });
-  it('content that nobody counted is unpriced; a call of nothing costs nothing', () => {
-    expect(priced({ tokens_basis: 'none' }).cost_basis).toBe('unpriced');
-    const none = { state: 'none', bytes: 0 } as const;
-    expect(
-      priced({ tokens_basis: 'none' }, { method: 'ping', arguments: none, result: none }).cost_basis,
-    ).toBe('metered');
+  it('a call of nothing costs nothing, for certain', () => {
+    expect(priced({ tokens_basis: 'none' }, { method: 'ping' })).toMatchObject({
+      cost_usd: '0',
+      cost_basis: 'metered',
+    });
+  });
+  it('usage of tools/list is definitions', () => {
+    const row = priced(
+      { ...tokens, tokens_basis: 'reported', model: 'm', model_source: 'reported' },
+      { method: 'tools/list', usage: { input: 10, cache_read: 100 } },
+    );
+    expect(brief(row)).toEqual([
+      'definitions 10 × 0.000002 = 0.00002 metered',
+      'definitions 100 × 0.0000002 = 0.00002 metered',
+    ]);
   });
   it('an adjustment is its lines', () => {
     const event = {

@@ -1,0 +1,47 @@
+import type { PricedModel } from './catalog.ts';
+import { type Price, type PriceKind, TOKEN_KINDS } from './price.ts';
+
+/** A model with the price that held. */
+export interface ModelAt {
+  readonly model: PricedModel;
+  readonly price: Price;
+}
+
+/**
+ * `<catalogue version>/<source>:<model>@<first day, * for always>[,recorded]#<kind>[>tier]`: by it the price is found again
+ * in the catalogue of that version.
+ */
+export function priceId({ model, price }: ModelAt, kind?: PriceKind, tier?: bigint | null): string {
+  const id = `${model.version}/${model.source}:${model.id}@${price.label}`;
+  if (kind === undefined) return id;
+  return `${id}#${kind}${tier === null || tier === undefined ? '' : `>${tier}`}`;
+}
+
+export interface PriceRef {
+  readonly version: string;
+  readonly source: string;
+  readonly model: string;
+  readonly label: string;
+  readonly kind: PriceKind | null;
+  /** Tokens of input above which it holds; null for the base price. */
+  readonly tier: bigint | null;
+}
+
+const ID = /^([^/]+)\/(genai-prices|litellm|overlay):(.+)@([^@#]+?)(?:#([a-z_0-9]+)(?:>(\d+))?)?$/;
+const KINDS: ReadonlySet<string> = new Set([...TOKEN_KINDS, 'request']);
+
+/** The parts of a price id, or null where the text is none (`reported`, `unpriced/…`, a tool's fee). */
+export function parsePriceId(text: string): PriceRef | null {
+  const found = ID.exec(text);
+  if (found === null) return null;
+  const [, version = '', source = '', model = '', label = '', kind, tier] = found;
+  if (kind !== undefined && !KINDS.has(kind)) return null;
+  return {
+    version,
+    source,
+    model,
+    label,
+    kind: (kind as PriceKind | undefined) ?? null,
+    tier: tier === undefined ? null : BigInt(tier),
+  };
+}
