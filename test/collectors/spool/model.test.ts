@@ -50,11 +50,12 @@ const commands = fc.array(
       weight: 4,
       arbitrary: fc.record({
         kind: fc.constant('process' as const),
-        crash: fc.constantFrom('no', 'before', 'after'),
+        crash: fc.constantFrom('no' as const, 'before' as const, 'after' as const),
+        /** How many of the batch's events turn out to be no good. */
+        poison: fc.nat(3),
       }),
     },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant('stale' as const) }) },
-    { weight: 2, arbitrary: fc.record({ kind: fc.constant('poison' as const), n: fc.nat(4) }) },
     { weight: 2, arbitrary: fc.record({ kind: fc.constant('replay' as const) }) },
   ),
   { minLength: 5, maxLength: 60 },
@@ -94,8 +95,10 @@ class World {
   }
 
   async run(command: Command): Promise<void> {
-    if (command.kind === 'process') return this.processor.step(command.crash as 'no' | 'before' | 'after');
-    if (command.kind === 'poison') return this.processor.poison(command.n);
+    if (command.kind === 'process') {
+      await new Promise((resolve) => setTimeout(resolve, 3));
+      return this.processor.step(command.crash, command.poison);
+    }
     if (command.kind === 'replay') return this.processor.replay();
     if (command.kind === 'stale') return this.deliverStale();
     const machine = this.machines[command.machine % this.machines.length] as Machine;
@@ -255,23 +258,22 @@ class Processor {
   readonly #state = new Map<string, Buffer>();
   #states = new LaneStates();
   #offset = 0;
-  #poison = 0;
 
   constructor(log: FakeLog) {
     this.#log = log;
   }
 
-  step(crash: 'no' | 'before' | 'after'): void {
+  step(crash: 'no' | 'before' | 'after', poison = 0): void {
+    let bad = poison;
     const batch = this.#log.records.slice(this.#offset);
     const landed: string[] = [];
     const dead: RawRecord[] = [];
-    const poison = this.#poison;
     for (const record of batch) {
       const verdict = this.#states.check(record, Date.now());
       if (verdict.kind === 'dead') dead.push(record);
       if (verdict.kind !== 'accept') continue;
-      if (this.#poison > 0) {
-        this.#poison--;
+      if (bad > 0) {
+        bad--;
         this.#states.markDead(record);
         dead.push(record);
       } else {
@@ -281,7 +283,6 @@ class Processor {
     this.#states.takeLedger();
     const changes = this.#states.takeDirty();
     if (crash === 'before') {
-      this.#poison = poison;
       this.#restart();
       return;
     }
@@ -294,10 +295,6 @@ class Processor {
     if (crash === 'after') this.#restart();
   }
 
-  poison(n: number): void {
-    this.#poison = n;
-  }
-
   /** Replays all dead letters, the first of them twice. */
   replay(): void {
     const letters = this.deadLetters.splice(0);
@@ -306,7 +303,6 @@ class Processor {
   }
 
   finish(): void {
-    this.#poison = 0;
     this.step('no');
     while (this.deadLetters.length > 0) {
       this.replay();
