@@ -1,6 +1,7 @@
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
 import type { LogRecord, NewRecord, OwnedPartition, PartitionHandler } from '../eventlog/port.ts';
+import type { MeteredCall } from '../schemas/metered-call.ts';
 import { fromHeaders } from '../schemas/record.ts';
 import { TOPICS } from '../schemas/topics.ts';
 import { type AdmitOptions, admit } from './admit.ts';
@@ -22,6 +23,9 @@ const BATCH = { maxRecords: 5_000, maxBytes: 16 * 1024 * 1024 };
 /** Longest wait for a batch's first record. */
 const WAIT_MS = 500;
 
+/** Calls of a batch that are told of for their traces. */
+const MAX_TRACED = 32;
+
 /** What happened to a batch, for metrics. */
 export interface BatchReport {
   readonly partition: number;
@@ -32,6 +36,8 @@ export interface BatchReport {
   readonly millis: number;
   /** Trace contexts of the calls, for the batch's span links. */
   readonly traceparents: readonly string[];
+  /** Some of its calls, for spans of their own. */
+  readonly samples: readonly MeteredCall[];
   /** How long the batch's oldest record waited in the log, milliseconds. */
   readonly lagMs: number;
 }
@@ -97,6 +103,8 @@ async function processBatch(
   const begun = performance.now();
   const items: (Item & { source: LogRecord })[] = [];
   const traceparents: string[] = [];
+  const samples: MeteredCall[] = [];
+  let calls = 0;
   let duplicates = 0;
   let dead = 0;
 
@@ -142,18 +150,22 @@ async function processBatch(
       bury(item.source, item.dead);
       continue;
     }
+    calls++;
     outputs.push(callRecord(item.row, partition.partition));
-    if (item.record.traceparent !== undefined && traceparents.length < 32)
+    if (item.record.traceparent !== undefined && traceparents.length < MAX_TRACED) {
       traceparents.push(item.record.traceparent);
+      samples.push(item.row);
+    }
   }
   return {
     partition: partition.partition,
     read: records.length,
-    calls: items.length,
+    calls,
     duplicates,
     dead,
     millis: performance.now() - begun,
     traceparents,
+    samples,
     lagMs: Math.max(0, nowMs - (records[0]?.appendedAtMs ?? nowMs)),
   };
 }

@@ -4,6 +4,7 @@ import { retry, sleep } from '../core/retry.ts';
 import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
 import { recordSizeBytes } from '../eventlog/record-size.ts';
 import { deadLetterHeaders } from '../schemas/dead-letter.ts';
+import { HEADER } from '../schemas/record.ts';
 import { PROCESSED_MAX_BYTES, TOPICS, type Topic } from '../schemas/topics.ts';
 import type { StoreClient } from './client.ts';
 import { StoreError } from './errors.ts';
@@ -30,6 +31,12 @@ export interface SinkProgress {
   /** The log's time of the range's first record, and when its rows were committed: freshness. Unix ms. */
   readonly recordedAtMs: number;
   readonly committedAtMs: number;
+  /** When work on the range began, Unix ms. */
+  readonly insertedFromMs: number;
+  /** The range's table. */
+  readonly table: string;
+  /** Trace contexts of some of its records. */
+  readonly traceparents: readonly string[];
 }
 
 export interface PartitionSinkOptions {
@@ -172,6 +179,7 @@ export class PartitionSink {
    */
   async #settle(records: readonly LogRecord[], open: { first: bigint; last: bigint } | null): Promise<void> {
     const { partition, topic } = this.#options;
+    const insertedFromMs = Date.now();
     const first = open?.first ?? records[0]!.offset;
     const last = open?.last ?? records.at(-1)!.offset;
     const rows = rowsOf(records, this.#place, topic.main, topic.toLine, this.#raw);
@@ -202,6 +210,9 @@ export class PartitionSink {
       refused: refused.length,
       recordedAtMs: records[0]?.appendedAtMs ?? 0,
       committedAtMs: Date.now(),
+      insertedFromMs,
+      table: topic.main,
+      traceparents: traceparentsOf(records),
     });
   }
 
@@ -323,4 +334,16 @@ function deadLetter({ record, code, message }: Refusal, { topic, partition }: Ow
 
 function unreadable(record: LogRecord): Refusal {
   return { record, code: 'TM_STORE_REFUSED', message: "the store can't read its value as a row" };
+}
+
+/** Records of a range that are told of for their traces. */
+const MAX_TRACED = 32;
+
+function traceparentsOf(records: readonly LogRecord[]): string[] {
+  const found: string[] = [];
+  for (const { headers } of records) {
+    const traceparent = headers[HEADER.traceparent];
+    if (traceparent !== undefined && found.push(traceparent) === MAX_TRACED) break;
+  }
+  return found;
 }

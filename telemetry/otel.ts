@@ -9,7 +9,7 @@ type Env = Record<string, string | undefined>;
 export interface TelemetryOptions {
   /** Base URL of an OTLP/HTTP receiver (`telemetry.otlp_endpoint`); absent: `OTEL_EXPORTER_OTLP_ENDPOINT`. */
   readonly endpoint?: string;
-  /** Part of this process: `up`, `api`, `processor`, … */
+  /** `service.name`, unless `OTEL_SERVICE_NAME` says another: `toolmeter`, `toolmeter-api`, … */
   readonly serviceName: string;
   /** Exported beside spans; absent in threads, whose numbers the main thread exports with its own. */
   readonly registry?: Registry;
@@ -57,7 +57,7 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     logLevel: 'none',
     resourceAttributes: {
       'service.namespace': 'toolmeter',
-      'service.name': options.env?.OTEL_SERVICE_NAME ?? `toolmeter-${options.serviceName}`,
+      'service.name': (options.env ?? process.env).OTEL_SERVICE_NAME ?? options.serviceName,
       'service.version': VERSION,
     },
     spanProcessors: [

@@ -12,6 +12,7 @@ import { scrubStage } from '../../processors/scrub/stage.ts';
 import { createTokenCounter } from '../../processors/tokens/index.ts';
 import { tokensStage } from '../../processors/tokens/stage.ts';
 import { TOPICS } from '../../schemas/topics.ts';
+import { observeProcessed } from '../../telemetry/observe.ts';
 import { openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
 
@@ -39,8 +40,9 @@ export async function startProcessor({ settings, home, log }: RoleContext): Prom
       admit: { maxAheadMs: MAX_AHEAD_MS, maxAgeMs: config.retention.accept_past_days * DAY_MS },
       clock: systemClock,
       log,
-      onBatch: () => {
+      onBatch: (report) => {
         lastError = null;
+        observeProcessed(report, systemClock.nowMs());
       },
     }),
     {

@@ -4,7 +4,7 @@ import { openStore, type Store } from '../../store/client.ts';
 import { startMaintenance } from '../../store/maintenance.ts';
 import { migrate } from '../../store/migrate.ts';
 import { startSink } from '../../store/sink.ts';
-import { registry } from '../../telemetry/metrics.ts';
+import { observeInserted } from '../../telemetry/observe.ts';
 import { readSecret, type Settings } from '../settings.ts';
 import { openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
@@ -32,10 +32,7 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
     eventLog,
     store,
     log,
-    onRange: ({ topic, partition, rows, recordedAtMs, committedAtMs }) => {
-      registry.add('toolmeter.sink.rows', { table: topic }, rows);
-      registry.set('toolmeter.sink.lag', { partition }, (committedAtMs - recordedAtMs) / 1000);
-    },
+    onRange: observeInserted,
   });
   const { content_days, calls_months } = settings.config.retention;
   const maintenance = startMaintenance({

@@ -14,7 +14,12 @@ afterEach(async () => {
 
 test('a batch of the processors and its insert are counted, and in the trace of the call', async () => {
   const receiver = await otlpReceiver();
-  telemetry = await startTelemetry({ endpoint: receiver.url, serviceName: 'up', log: silentLog, env: {} });
+  telemetry = await startTelemetry({
+    endpoint: receiver.url,
+    serviceName: 'toolmeter-up',
+    log: silentLog,
+    env: {},
+  });
   const [trace, span] = ['a'.repeat(32), 'b'.repeat(16)];
   const call = meteredCall(0, { trace_id: trace, span_id: span, outcome: 'timeout' });
   const traceparents = [`00-${trace}-${span}-01`];

@@ -29,7 +29,12 @@ test('without an endpoint nothing is started', async () => {
 
 test('call, publish, process and insert share the trace of the call; batches link to their messages', async () => {
   const { url, spans, resources } = await receiver();
-  const telemetry = await startTelemetry({ endpoint: url, serviceName: 'up', log: silentLog, env: {} });
+  const telemetry = await startTelemetry({
+    endpoint: url,
+    serviceName: 'toolmeter-up',
+    log: silentLog,
+    env: {},
+  });
   const traceId = newTraceId();
   const other = newTraceId();
   const parent = traceparent(traceId);
@@ -99,7 +104,12 @@ test('call, publish, process and insert share the trace of the call; batches lin
 
 test('spans of one batch are bounded', async () => {
   const { url, spans } = await receiver();
-  const telemetry = await startTelemetry({ endpoint: url, serviceName: 'up', log: silentLog, env: {} });
+  const telemetry = await startTelemetry({
+    endpoint: url,
+    serviceName: 'toolmeter-up',
+    log: silentLog,
+    env: {},
+  });
   const traceparents = Array.from({ length: 500 }, () => traceparent(newTraceId()));
   recordBatch({ operation: 'process', destination: 't', startMs: 1, endMs: 2, count: 500, traceparents });
   await telemetry?.shutdown();
@@ -111,7 +121,7 @@ test('the registry is exported over OTLP with the numbers that /metrics has', as
   const registry = new Registry();
   const telemetry = await startTelemetry({
     endpoint: url,
-    serviceName: 'up',
+    serviceName: 'toolmeter-up',
     registry,
     log: silentLog,
     env: {},
@@ -142,7 +152,7 @@ test('a receiver that is not there fails nothing', async () => {
   const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) };
   const telemetry = await startTelemetry({
     endpoint: 'http://127.0.0.1:9',
-    serviceName: 'up',
+    serviceName: 'toolmeter-up',
     registry: new Registry(),
     log,
     env: {},
