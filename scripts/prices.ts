@@ -12,6 +12,7 @@ import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type ModelInfo, type Provider, waitForUpdate } from '@pydantic/genai-prices';
+import { formatUsd } from '../core/money.ts';
 import type {
   CatalogHeader,
   CatalogModel,
@@ -20,6 +21,9 @@ import type {
   PriceSet,
   Rate,
 } from '../processors/cost/catalog/format.ts';
+import { bundledCatalog, type PricedModel, priceAt } from '../processors/cost/catalog.ts';
+import { rateOf } from '../processors/cost/price.ts';
+import { amountOf } from '../processors/cost/usage.ts';
 
 /** The day on which the tables were taken over: the recorded time of every price in them. */
 const RECORDED_AT = '2026-11-25';
