@@ -13,7 +13,9 @@ import { AdjustmentSchema, CallEventSchema, ObservedCallSchema } from '../schema
 import { CompletenessRowSchema, TickSchema } from '../schemas/calls-topic.ts';
 import { ConfigSchema } from '../schemas/config.ts';
 import { DeadLetterSchema } from '../schemas/dead-letter.ts';
+import { DirectorySchema } from '../schemas/directory.ts';
 import { MeteredCallSchema } from '../schemas/metered-call.ts';
+import { PricesSchema } from '../schemas/prices.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -25,6 +27,8 @@ const published: Record<string, z.ZodType> = {
   tick: TickSchema,
   completeness: CompletenessRowSchema,
   config: ConfigSchema,
+  directory: DirectorySchema,
+  prices: PricesSchema,
 };
 
 function jsonSchema(schema: z.ZodType): object {
