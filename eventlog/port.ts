@@ -49,7 +49,8 @@ export interface OwnedPartition {
    * Empty when none came. Always at least one record where there is one, however large.
    * Where retention has passed `from`, reading goes on at the oldest record: compare offsets to see the gap.
    * (Offsets are not dense: a gap alone means nothing where transactions or compaction leave holes; compare the first
-   * offset with `watermarks().low`.) Rejects with `TM_LOG_UNAVAILABLE` when the log did not answer within `waitMs`.
+   * offset with `watermarks().low`.) Rejects with `TM_LOG_UNAVAILABLE` when the log did not answer for some seconds, with
+   * `TM_LOG_TRUNCATED` when `from` is past the end of a log that has lost records.
    */
   read(from: bigint, limit: { maxRecords: number; maxBytes: number; waitMs: number }): Promise<LogRecord[]>;
   /**
@@ -119,7 +120,10 @@ export interface EventLog {
   ): Subscription;
   /** Reads without a group, committed records only, from an offset (default: the oldest) to what was the end when called. */
   scan(topic: Topic, partition: number, from?: bigint): AsyncIterable<LogRecord>;
-  /** Oldest and next offset of a partition, and the group's committed offset: for lag and readiness. */
+  /**
+   * Oldest and next offset of a partition, and the group's committed offset: for lag and readiness. `high` counts
+   * transaction markers, which nobody reads: on a topic written by transactions a lag of 1 may be none.
+   */
   watermarks(
     topic: Topic,
     partition: number,

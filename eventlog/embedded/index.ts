@@ -4,7 +4,7 @@ import { uuidv7 } from '../../core/ids.ts';
 import { type Log, silentLog } from '../../core/log.ts';
 import type { PartitionSchedule } from '../../schemas/partition.ts';
 import { TOPICS, type Topic, type TopicSpec } from '../../schemas/topics.ts';
-import { hasCode, logClosed, topicUnknown } from '../errors.ts';
+import { logClosed, topicUnknown } from '../errors.ts';
 import type {
   AppendResult,
   EventLog,
@@ -16,7 +16,7 @@ import type {
 import { growSchedule, partitionTargets } from '../schedule.ts';
 import { openDatabase } from './database.ts';
 import { sweep } from './retention.ts';
-import { type CheckedBatch, Store } from './store.ts';
+import { Store } from './store.ts';
 import { EmbeddedSubscription } from './subscription.ts';
 
 export interface EmbeddedLogOptions {
@@ -100,24 +100,9 @@ class EmbeddedLog implements EventLog {
   }
 
   async append(records: readonly NewRecord[]): Promise<AppendResult[]> {
-    const results: AppendResult[] = [];
-    const accepted: NewRecord[] = [];
-    await this.#look(() => {
-      for (const record of records) {
-        try {
-          this.#store.check([record]);
-          accepted.push(record);
-          results.push({ ok: true });
-        } catch (error) {
-          if (!hasCode(error, 'TM_RECORD_TOO_LARGE')) throw error;
-          results.push({ ok: false, code: 'TM_RECORD_TOO_LARGE' });
-        }
-      }
-    });
-    if (accepted.length > 0) {
-      const batch: CheckedBatch = this.#store.check(accepted);
+    const { results, batch } = await this.#look(() => this.#store.sort(records));
+    if (batch.groups.length > 0)
       await this.#store.writer.write(batch.sizeBytes, () => this.#store.put(batch));
-    }
     return results;
   }
 

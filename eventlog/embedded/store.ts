@@ -2,9 +2,9 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '../../core/clock.ts';
 import { ToolmeterError } from '../../core/errors.ts';
 import type { Topic } from '../../schemas/topics.ts';
-import { logUnavailable, recordTooLarge } from '../errors.ts';
+import { hasCode, logClosed, logUnavailable, recordTooLarge } from '../errors.ts';
 import { groupByPartition, type PartitionRecords } from '../group-records.ts';
-import type { LogRecord, NewRecord } from '../port.ts';
+import type { AppendResult, LogRecord, NewRecord } from '../port.ts';
 import { recordSizeBytes } from '../record-size.ts';
 import { hintFor, patiently } from './database.ts';
 import { Positions } from './positions.ts';
@@ -38,10 +38,13 @@ export class Store {
     this.writer = new Writer(db, path, () => this.wake.notify());
   }
 
-  /** Runs a read. @throws ToolmeterError TM_LOG_UNAVAILABLE */
+  /** Runs a read. @throws ToolmeterError TM_LOG_UNAVAILABLE, TM_LOG_CLOSED */
   async look<T>(work: () => T): Promise<T> {
     try {
-      return await patiently(work);
+      return await patiently(() => {
+        if (!this.db.isOpen) throw logClosed();
+        return work();
+      });
     } catch (error) {
       if (error instanceof ToolmeterError) throw error;
       throw logUnavailable(`The embedded log ${this.path} can't be read`, error, hintFor(error));
@@ -66,18 +69,37 @@ export class Store {
     );
   }
 
-  /** @throws ToolmeterError TM_RECORD_TOO_LARGE, TM_TOPIC_UNKNOWN, TM_RECORD_INVALID */
+  /** All of the records. @throws ToolmeterError TM_RECORD_TOO_LARGE, TM_TOPIC_UNKNOWN, TM_RECORD_INVALID */
   check(records: readonly NewRecord[]): CheckedBatch {
     let sizeBytes = 0;
-    for (const record of records) {
-      const size = recordSizeBytes(record);
-      const topic = this.tables.partition(record.topic, record.partition);
-      if (size > topic.maxRecordBytes) throw recordTooLarge(record.topic, size, topic.maxRecordBytes);
-      if (topic.cleanup === 'compact' && record.key === undefined)
-        throw new ToolmeterError('TM_RECORD_INVALID', `A record of ${record.topic} has no key.`);
-      sizeBytes += size;
-    }
+    for (const record of records) sizeBytes += this.#measure(record);
     return { sizeBytes, groups: groupByPartition(records) };
+  }
+
+  /** The records that are not too large, and what became of each. @throws ToolmeterError TM_TOPIC_UNKNOWN, TM_RECORD_INVALID */
+  sort(records: readonly NewRecord[]): { results: AppendResult[]; batch: CheckedBatch } {
+    const accepted: NewRecord[] = [];
+    let sizeBytes = 0;
+    const results = records.map((record): AppendResult => {
+      try {
+        sizeBytes += this.#measure(record);
+      } catch (error) {
+        if (!hasCode(error, 'TM_RECORD_TOO_LARGE')) throw error;
+        return { ok: false, code: 'TM_RECORD_TOO_LARGE' };
+      }
+      accepted.push(record);
+      return { ok: true };
+    });
+    return { results, batch: { sizeBytes, groups: groupByPartition(accepted) } };
+  }
+
+  #measure(record: NewRecord): number {
+    const sizeBytes = recordSizeBytes(record);
+    const topic = this.tables.partition(record.topic, record.partition);
+    if (sizeBytes > topic.maxRecordBytes) throw recordTooLarge(record.topic, sizeBytes, topic.maxRecordBytes);
+    if (topic.cleanup === 'compact' && record.key === undefined)
+      throw new ToolmeterError('TM_RECORD_INVALID', `A record of ${record.topic} has no key.`);
+    return sizeBytes;
   }
 
   /** Writes a batch, inside a transaction. */

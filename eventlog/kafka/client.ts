@@ -20,7 +20,7 @@ export interface KafkaConnection {
  * Pauses between tries: most refusals (a transaction that is just ending, a coordinator that is loading) are over
  * within milliseconds, and kafkajs' own 300 ms made a transaction three times as long. About five seconds in all.
  */
-const RETRY = { initialRetryTime: 5, multiplier: 2, retries: 11, maxRetryTime: 2_000 } as const;
+const RETRY = { initialRetryTime: 5, multiplier: 2, retries: 10, maxRetryTime: 2_000 } as const;
 
 /** A transaction that its owner doesn't end in this time is ended by the broker: it holds readers back. */
 const TRANSACTION_TIMEOUT_MS = 15_000;

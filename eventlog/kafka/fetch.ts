@@ -13,7 +13,12 @@ export interface FetchedMessage {
   readonly value: Buffer | null;
   readonly headers: Readonly<Record<string, Buffer | Buffer[]>>;
   readonly isControlRecord: boolean;
-  readonly batchContext: { readonly producerId: string; readonly inTransaction: boolean };
+  readonly batchContext: {
+    readonly producerId: string;
+    readonly inTransaction: boolean;
+    readonly firstOffset: string;
+    readonly lastOffsetDelta: number;
+  };
 }
 
 /** A partition's part of a fetch response, as kafkajs decodes it. */
@@ -26,7 +31,7 @@ interface FetchedPartition {
 /** What one fetch brought. */
 export interface Fetched {
   readonly records: LogRecord[];
-  /** Where the next fetch goes on: past markers and aborted records too. */
+  /** Where the next fetch goes on, past markers and aborted records too; where this one began when it brought nothing. */
   readonly next: bigint;
   /** The last stable offset: nothing at or after it is committed yet. */
   readonly stable: bigint;
@@ -41,6 +46,20 @@ export interface Bounds {
 /** Bytes, compressed, of one fetch: bounds what is in memory. One record batch comes whole, however large. */
 const MAX_FETCH_BYTES = 4 * 1024 * 1024;
 const READ_COMMITTED = 1;
+/** Where there must be something, a broker that answers nothing (it may throttle) is asked this often. */
+const SILENCE_MS = 100;
+const MAX_SILENCES = 20;
+
+/** The protocol's errors for a request that went to the wrong broker. kafkajs' names are those of older versions. */
+const STALE = new Set([
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+  'NOT_COORDINATOR_FOR_GROUP',
+  'FENCED_LEADER_EPOCH',
+  'UNKNOWN_LEADER_EPOCH',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'REPLICA_NOT_AVAILABLE',
+]);
 
 /**
  * Reads of single partitions without a group, by Kafka's fetch request: a pull, as the port is, where kafkajs'
@@ -78,6 +97,31 @@ export class PartitionReader {
         `Partition ${partition} of ${topic} ends before offset ${from}, which was read already.`,
         'The topic was recreated, or lost records in an unclean leader election. Reset the group to its end.',
       );
+    }
+  }
+
+  /**
+   * Committed records of [from, to), fetch by fetch; `to` is no later than the last stable offset.
+   * @param compacted Whether the topic is: then a batch may have been emptied, and be skipped.
+   */
+  async *range(
+    topic: string,
+    partition: number,
+    { from, to, compacted }: { from: bigint; to: bigint; compacted: boolean },
+  ): AsyncGenerator<LogRecord[]> {
+    for (let position = from, silences = 0; position < to; ) {
+      const { records, next } = await this.fetch(topic, partition, position, MAX_FETCH_BYTES, SILENCE_MS);
+      if (next > position) {
+        silences = 0;
+        position = next;
+        yield next > to ? records.filter(({ offset }) => offset < to) : records;
+      } else if (++silences === MAX_SILENCES) {
+        if (!compacted)
+          throw new Error(
+            `${topic} ${partition} answers nothing from offset ${position} on, but ends at ${to}`,
+          );
+        position += 1n;
+      }
     }
   }
 
@@ -188,9 +232,9 @@ export class PartitionReader {
     const root = rootOf(error);
     if (root.name === 'KafkaJSConnectionClosedError' && root.host !== undefined && root.port !== undefined)
       this.#cluster.removeBroker({ host: root.host, port: root.port });
-    if (error instanceof ToolmeterError || typeOf(error) === 'OFFSET_OUT_OF_RANGE') return;
-    // Whatever failed, the leader may have moved. When this fails too, the first error says more.
-    await this.#cluster.refreshMetadata().catch(() => {});
+    // The broker answered, but not as the leader, or knows of no such partition: the metadata is old. When it can't be
+    // had anew either, the first error says more.
+    if (STALE.has(typeOf(error))) await this.#cluster.refreshMetadata().catch(() => {});
   }
 }
 
@@ -198,10 +242,8 @@ export class PartitionReader {
 function toFetched(answer: FetchedPartition, from: bigint): Fetched {
   const stable = BigInt(answer.lastStableOffset);
   const last = answer.messages.at(-1);
-  if (last === undefined) {
-    // Of a batch that compaction has emptied nothing is left but its place: step over it.
-    return { records: [], next: from < stable ? from + 1n : from, stable };
-  }
+  // Nothing may also mean that the broker throttles: it is never a reason to go on.
+  if (last === undefined) return { records: [], next: from, stable };
   const records: LogRecord[] = [];
   for (const message of committedOnly(answer.messages, answer.abortedTransactions)) {
     const offset = BigInt(message.offset);
@@ -214,8 +256,9 @@ function toFetched(answer: FetchedPartition, from: bigint): Fetched {
       headers: headersOf(message.headers),
     });
   }
-  const after = BigInt(last.offset) + 1n;
-  return { records, next: after > from ? after : from + 1n, stable };
+  // The end of its batch, not of what compaction has left of it.
+  const { firstOffset, lastOffsetDelta } = last.batchContext;
+  return { records, next: BigInt(firstOffset) + BigInt(lastOffsetDelta) + 1n, stable };
 }
 
 /** Of a header that is there twice, the last value. */

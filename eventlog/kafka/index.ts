@@ -36,9 +36,6 @@ export interface KafkaLogOptions extends KafkaConnection {
   readonly sessionTimeoutMs?: number;
 }
 
-/** Bytes that `scan` fetches at a time. */
-const SCAN_BYTES = 4 * 1024 * 1024;
-
 /**
  * The log on a Kafka cluster (brokers from 2.5 on). Opening reaches for no broker: what is asked of the log waits for
  * one for some seconds, then rejects with TM_LOG_UNAVAILABLE; subscriptions wait for ever.
@@ -134,13 +131,12 @@ class KafkaLog implements EventLog {
     const reader = new PartitionReader(this.#client.cluster());
     try {
       const { low, high } = await this.#ask(what, () => reader.bounds(topic, partition));
-      for (let next = from > low ? from : low; next < high; ) {
-        const fetched = await this.#ask(what, () => reader.fetch(topic, partition, next, SCAN_BYTES, 0));
-        for (const record of fetched.records) {
-          if (record.offset >= high) return;
-          yield record;
-        }
-        next = fetched.next;
+      const range = { from: from > low ? from : low, to: high, compacted: topic === TOPICS.state };
+      const pages = reader.range(topic, partition, range);
+      for (;;) {
+        const page = await this.#ask(what, () => pages.next());
+        if (page.done) return;
+        yield* page.value;
       }
     } finally {
       await reader.close();

@@ -28,11 +28,8 @@ export interface Meta {
 export async function readMeta(reader: PartitionReader): Promise<Meta | null> {
   const { low, high } = await reader.bounds(META_TOPIC, 0);
   let text: string | null = null;
-  for (let from = low; from < high; ) {
-    const { records, next } = await reader.fetch(META_TOPIC, 0, from, 1024 * 1024, 0);
+  for await (const records of reader.range(META_TOPIC, 0, { from: low, to: high, compacted: true }))
     for (const { key, value } of records) if (key === KEY) text = value?.toString() ?? null;
-    from = next;
-  }
   if (text === null) return null;
   const { log_id: logId, pending, schedule } = MetaSchema.parse(JSON.parse(text));
   return { logId, pending, schedule };

@@ -16,7 +16,6 @@ const FETCH_WAIT_MS = 250;
 const FETCH_PAUSE_MS = 50;
 /** Brokers that don't answer a read get this long. Milliseconds. */
 const PATIENCE_MS = 5_000;
-const MAX_COMPACTED_BYTES = 4 * 1024 * 1024;
 
 export interface Acquisition {
   readonly client: KafkaClient;
@@ -134,13 +133,13 @@ class KafkaOwned implements OwnedPartition {
   async *readCompacted(topic: Topic): AsyncIterable<{ key: string; value: Buffer }> {
     const { partition } = this;
     const { low, high } = await this.#reader.bounds(topic, partition);
-    // The broker compacts late: what is not superseded is only known at the end.
+    // The broker compacts late: what is not superseded is only known at the end. Copied, since a value is a part of
+    // its whole fetch, and what is superseded shall not stay in memory.
     const live = new Map<string, Buffer | null>();
-    for (let from = low; from < high; ) {
+    const range = { from: low, to: high, compacted: true };
+    for await (const records of this.#reader.range(topic, partition, range)) {
       this.#ownership.assertHeld();
-      const { records, next } = await this.#reader.fetch(topic, partition, from, MAX_COMPACTED_BYTES, 0);
-      for (const { key, value } of records) if (key !== null) live.set(key, value);
-      from = next;
+      for (const { key, value } of records) if (key !== null) live.set(key, value && Buffer.from(value));
     }
     for (const [key, value] of live) if (value !== null) yield { key, value };
   }

@@ -411,7 +411,7 @@ export function eventLogContract(backend: LogBackend): void {
       const hold = (owned: OwnedPartition) => once(owned.signal, 'abort').then(() => {});
       const first = log.subscribe(group, TOPICS.raw, hold);
       await first.ready;
-      await expect.poll(() => first.partitions(), { timeout: 15_000 }).toEqual([0]);
+      await expect.poll(() => first.partitions(), { timeout: 30_000 }).toEqual([0]);
       const second = (await open()).subscribe(group, TOPICS.raw, hold);
       await second.ready;
       await sleep(300);
@@ -419,7 +419,7 @@ export function eventLogContract(backend: LogBackend): void {
       const [holder, waiter] = first.partitions().length === 1 ? [first, second] : [second, first];
       await holder.close();
       expect(holder.partitions()).toEqual([]);
-      await expect.poll(() => waiter.partitions(), { timeout: 15_000 }).toEqual([0]);
+      await expect.poll(() => waiter.partitions(), { timeout: 30_000 }).toEqual([0]);
     });
 
     test('a closing owner is told, may commit what it has begun, and is waited for', async () => {
@@ -432,7 +432,7 @@ export function eventLogContract(backend: LogBackend): void {
         await owned.transact([call('last words')], { offset: 1n, metadata: '' });
         events.push('committed');
       });
-      await expect.poll(() => events, { timeout: 15_000 }).toEqual(['begun']);
+      await expect.poll(() => events, { timeout: 30_000 }).toEqual(['begun']);
       await subscription.close();
       expect(events).toEqual(['begun', 'committed']);
       expect(texts(await scan(TOPICS.calls))).toEqual(['last words']);
@@ -452,7 +452,7 @@ export function eventLogContract(backend: LogBackend): void {
         },
         { onError: (error, partition) => errors.push([(error as Error).message, partition]) },
       );
-      await expect.poll(() => owners.length, { timeout: 15_000 }).toBe(3);
+      await expect.poll(() => owners.length, { timeout: 30_000 }).toBe(3);
       expect(errors.filter((error) => (error as unknown[])[1] !== null)).toEqual([['a bug', 0]]);
       expect(owners[0]?.signal.reason).toMatchObject({ code: 'TM_PARTITION_LOST' });
       await expect(owners[0]?.transact([call('late')], null)).rejects.toMatchObject({
@@ -520,7 +520,7 @@ export function eventLogContract(backend: LogBackend): void {
       last.child.kill('SIGKILL');
       const expected = Array.from({ length: count }, (_, i) => i);
       expect((await scan(TOPICS.calls)).map(numberOf)).toEqual(expected);
-      await expect.poll(() => watched.length, { timeout: 15_000 }).toBe(count);
+      await expect.poll(() => watched.length, { timeout: 30_000 }).toBe(count);
       expect(watched).toEqual(expected);
       await watcher.close();
     }, 180_000);

@@ -19,7 +19,7 @@ function message(
     value: null,
     headers: {},
     isControlRecord: marker !== undefined,
-    batchContext: { producerId, inTransaction },
+    batchContext: { producerId, inTransaction, firstOffset: String(offset), lastOffsetDelta: 0 },
   };
 }
 

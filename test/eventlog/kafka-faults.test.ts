@@ -95,22 +95,22 @@ describe.skipIf(kafka === null)('the Kafka log under faults', () => {
     await sleep(1_000);
     const second = start(two);
     await expect
-      .poll(() => [first.partitions().length, second.partitions().length], { timeout: 20_000 })
+      .poll(() => [first.partitions().length, second.partitions().length], { timeout: 60_000 })
       .toEqual([2, 2]);
     await sleep(500);
     await first.close();
-    await expect.poll(() => second.partitions(), { timeout: 20_000 }).toEqual([0, 1, 2, 3]);
+    await expect.poll(() => second.partitions(), { timeout: 60_000 }).toEqual([0, 1, 2, 3]);
     await producing;
     await expect
       .poll(async () => (await valuesOf(one, [0n, 0n, 0n, 0n])).map((values) => values.length), {
-        timeout: 20_000,
+        timeout: 60_000,
       })
       .toEqual([300, 300, 300, 300]);
     expect(await valuesOf(one, [0n, 0n, 0n, 0n])).toEqual(expected(300));
     await second.close();
     // Being given to another is the only thing that may have happened to a partition.
     expect(errors.filter((error) => !hasCode(error, 'TM_PARTITION_LOST'))).toEqual([]);
-  }, 90_000);
+  }, 180_000);
 
   test('a broker that is killed and comes back: what was acknowledged is copied once', async (context) => {
     if (!kafka?.own) context.skip('the broker is not ours to kill');
@@ -128,7 +128,7 @@ describe.skipIf(kafka === null)('the Kafka log under faults', () => {
       },
       { onError: () => {} },
     );
-    await expect.poll(() => subscription.partitions().length, { timeout: 20_000 }).toBe(PARTITIONS);
+    await expect.poll(() => subscription.partitions().length, { timeout: 60_000 }).toBe(PARTITIONS);
     await produce(log, 50, 5);
     const down = kafka?.kill();
     const results = { taken: [] as number[], unavailable: 0 };
@@ -197,7 +197,7 @@ describe.skipIf(kafka === null)('the Kafka log under faults', () => {
       },
       { onError: (error) => errors.push(error) },
     );
-    await expect.poll(() => errors.length, { timeout: 30_000 }).toBeGreaterThan(0);
+    await expect.poll(() => errors.length, { timeout: 60_000 }).toBeGreaterThan(0);
     expect(errors[0]).toMatchObject({ code: 'TM_LOG_UNAVAILABLE' });
     await expect(log.append([{ topic: TOPICS.dlq, partition: 0, value: 'lost' }])).rejects.toMatchObject({
       code: 'TM_LOG_UNAVAILABLE',
@@ -205,9 +205,9 @@ describe.skipIf(kafka === null)('the Kafka log under faults', () => {
     await kafka?.restart();
     await subscription.ready;
     await log.append([{ topic: TOPICS.dlq, partition: 0, value: 'here' }]);
-    await expect.poll(() => read, { timeout: 30_000 }).toContain('here');
+    await expect.poll(() => read, { timeout: 60_000 }).toContain('here');
     await subscription.close();
-  }, 120_000);
+  }, 180_000);
 
   test('settings that others made stay, ours are brought up to date', async () => {
     const { Kafka, ConfigResourceTypes, logLevel } = (await import('kafkajs')).default;

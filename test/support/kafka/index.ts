@@ -19,6 +19,9 @@ export interface RunningKafka {
   stop(): Promise<void>;
 }
 
+/** What a broker is started for. */
+export type Purpose = 'test' | 'bench';
+
 const run = promisify(execFile);
 
 async function works(command: string, args: string[]): Promise<boolean> {
@@ -34,7 +37,7 @@ async function works(command: string, args: string[]): Promise<boolean> {
  * A real Kafka: `KAFKA_BROKERS` where given; else in a container where Docker answers; else Apache Kafka's jars
  * (`KAFKA_HOME`'s, or brought by Maven) with the machine's Java. Rejects, saying what was tried, where none works.
  */
-export async function startKafka(): Promise<RunningKafka> {
+export async function startKafka(purpose: Purpose = 'test'): Promise<RunningKafka> {
   const given = process.env.KAFKA_BROKERS;
   if (given) {
     const refuse = async (): Promise<never> => {
@@ -47,7 +50,7 @@ export async function startKafka(): Promise<RunningKafka> {
     throw new Error('KAFKA_BROKERS is not set, Docker does not answer, and there is no Java');
   const unpacked = join(process.env.KAFKA_HOME ?? '', 'libs');
   const jars = process.env.KAFKA_HOME && existsSync(unpacked) ? unpacked : await kafkaJars();
-  return startProcess(jars);
+  return startProcess(jars, purpose);
 }
 
 /** `startKafka` for a suite: where there can be no Kafka, null and a loud line; an error in CI. */

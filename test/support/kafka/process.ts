@@ -6,7 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { RunningKafka } from './index.ts';
+import type { Purpose, RunningKafka } from './index.ts';
 
 /** Settings of a broker for tests, whatever starts it. */
 export function brokerSettings(listener: string, controller: string, advertised: string): string[] {
@@ -46,10 +46,16 @@ export async function freePort(): Promise<number> {
   return address.port;
 }
 
-const START_TIMEOUT_MS = 60_000;
+const START_TIMEOUT_MS = 120_000;
+
+/** A broker for tests shall be up soon; one for benchmarks shall be fast: without Java's second compiler it is not. */
+const JVM = {
+  test: ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1'],
+  bench: ['-Xmx1g'],
+} as const;
 
 /** Starts one broker (KRaft, a single node) from a folder of jars, its data under the temporary folder. */
-export async function startProcess(jars: string): Promise<RunningKafka> {
+export async function startProcess(jars: string, purpose: Purpose): Promise<RunningKafka> {
   const folder = mkdtempSync(join(tmpdir(), 'toolmeter-kafka-'));
   const [port, controller] = [await freePort(), await freePort()];
   const settings = join(folder, 'server.properties');
@@ -82,7 +88,7 @@ export async function startProcess(jars: string): Promise<RunningKafka> {
     await once(child, 'exit');
   };
   const start = async (): Promise<void> => {
-    const child = spawn('java', ['-Xmx512m', '-XX:+UseSerialGC', ...classPath, 'kafka.Kafka', settings], {
+    const child = spawn('java', [...JVM[purpose], ...classPath, 'kafka.Kafka', settings], {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     broker = child;
