@@ -89,8 +89,6 @@ function litellmModel(entry: Raw & { id: string }): CatalogModel | null {
   const set: PriceSet = {};
   const ranges = entry.tiered_pricing as (Raw & { range: [string, string] })[] | undefined;
   for (const [kind, field] of Object.entries(LITELLM_KINDS) as [keyof typeof LITELLM_KINDS, string][]) {
-    const base = entry[field] ?? ranges?.[0]?.[field];
-    if (base === undefined || base === null) continue;
     const tiers: [number, string][] = [];
     for (const [name, value] of Object.entries(entry)) {
       const found = new RegExp(`^${field}_above_(\\d+)(k?)_tokens$`).exec(name);
@@ -102,7 +100,10 @@ function litellmModel(entry: Raw & { id: string }): CatalogModel | null {
     for (const range of ranges?.slice(1) ?? [])
       if (range[field] !== undefined)
         tiers.push([Number(range.range[0]), perMillion(range[field] as string, 6)]);
-    set[kind] = rate(perMillion(base as string, 6), tiers);
+    // Some cache prices have a tier only: below it, such tokens are billed as the plain ones.
+    const plain = kind.startsWith('cache') ? LITELLM_KINDS.input : LITELLM_KINDS.output;
+    const base = entry[field] ?? ranges?.[0]?.[field] ?? (tiers.length > 0 ? entry[plain] : undefined);
+    if (base !== undefined && base !== null) set[kind] = rate(perMillion(base as string, 6), tiers);
   }
   const request = entry.input_cost_per_request;
   if (request !== undefined && request !== null) set.request = perMillion(request as string, 0);
