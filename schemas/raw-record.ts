@@ -13,7 +13,7 @@ export const HEADER = {
   seq: 'tm-seq',
   /** `alive` and `end`: the last number given. */
   last: 'tm-last',
-  /** `gap`: how many events were dropped. */
+  /** `gap`: how many events were dropped since the epoch began (so that a `gap` may come twice). */
   dropped: 'tm-dropped',
   /** Foreign events: their source id, the key of dedupe. */
   foreignId: 'tm-foreign-id',
