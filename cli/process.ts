@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { homePath, openHome } from '../core/home.ts';
 import { makeLogger } from '../telemetry/logger.ts';
+import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
 import { startProcessor } from './roles/processor.ts';
 import type { Role } from './roles/role.ts';
@@ -38,6 +39,7 @@ export async function run(argv: string[]): Promise<number> {
   const telemetry = await startTelemetry({
     endpoint: settings.config.telemetry.otlp_endpoint,
     serviceName: 'toolmeter-process',
+    registry,
     log,
   });
   const roles: Role[] = [];

@@ -6,6 +6,8 @@ import { homePath, openHome } from '../core/home.ts';
 import { VERSION } from '../core/version.ts';
 import { loadEmbeddedEngine } from '../store/client.ts';
 import { makeLogger } from '../telemetry/logger.ts';
+import { registry } from '../telemetry/metrics.ts';
+import { startTelemetry } from '../telemetry/otel.ts';
 import { runDemo } from './demo/run.ts';
 import { demoDirectory } from './demo/traffic.ts';
 import { startHttp } from './roles/http.ts';
@@ -74,9 +76,16 @@ export interface Running {
 export async function startAll(settings: Settings, homeFolder: string): Promise<Running> {
   const home = openHome(homeFolder);
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'http' });
+  const telemetry = await startTelemetry({
+    endpoint: settings.config.telemetry.otlp_endpoint,
+    serviceName: 'toolmeter',
+    registry,
+    log,
+  });
   const threads = new Map<string, Role>();
   const stop = async (): Promise<void> => {
     for (const role of [...threads.values()].reverse()) await role.stop();
+    await telemetry?.shutdown();
   };
   let fail: (error: ToolmeterError) => void = () => {};
   const failed = new Promise<ToolmeterError>((done) => {

@@ -30,13 +30,13 @@ export class Health {
   readonly #checks = new Map<string, HealthCheck>();
   #fatal: PartStatus | null = null;
 
-  /** Registers a check under a name; a check that hangs or rejects is reported under it. */
+  /**
+   * Registers a check under a name of its own; a check that hangs or rejects is reported under it.
+   * @throws TypeError where the name is taken: one check would hide the other
+   */
   add(name: string, check: HealthCheck): void {
+    if (this.#checks.has(name)) throw new TypeError(`There is a health check "${name}" already.`);
     this.#checks.set(name, check);
-  }
-
-  remove(name: string): void {
-    this.#checks.delete(name);
   }
 
   /** Reports what only a restart will mend; liveness then fails. */

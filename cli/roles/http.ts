@@ -34,7 +34,7 @@ export async function startHttp(
   const queries = openQueries(store);
   const { sink, close: closeSink } = ingestSink(eventLog, { settings, home, log });
   const health = new Health();
-  for (const [name, role] of beside) health.add(name, () => role.status());
+  for (const [name, role] of beside) health.add(`thread ${name}`, () => role.status());
   health.add('log', () => probe('log', () => eventLog.ping()));
   health.add('store', () => probe('store', async () => void (await queries.completeness({ limit: 1 }))));
   const unwatch = watchProcess(registry);

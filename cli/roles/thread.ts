@@ -4,6 +4,7 @@ import { openHome } from '../../core/home.ts';
 import type { PartStatus } from '../../telemetry/health.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { registry, type Snapshot } from '../../telemetry/metrics.ts';
+import { startTelemetry } from '../../telemetry/otel.ts';
 import type { Settings } from '../settings.ts';
 import type { Role, RoleName, StartRole } from './role.ts';
 
@@ -101,6 +102,12 @@ async function serve(data: ThreadData): Promise<void> {
   try {
     const start = await START[data.role]();
     const log = makeLogger({ level: data.settings.config.telemetry.level, name: data.role });
+    // Spans only: this thread's numbers go out with the main thread's.
+    const telemetry = await startTelemetry({
+      endpoint: data.settings.config.telemetry.otlp_endpoint,
+      serviceName: `toolmeter-${data.role}`,
+      log,
+    });
     const role = await start({ settings: data.settings, home: openHome(data.homePath), log });
     port.on('message', async (message: ToThread) => {
       if (message.type === 'status') {
@@ -108,6 +115,7 @@ async function serve(data: ThreadData): Promise<void> {
         return;
       }
       await role.stop();
+      await telemetry?.shutdown();
       port.close();
     });
     send({ type: 'ready' });

@@ -12,6 +12,7 @@ test('ready when every part is; a check that rejects or hangs says so under its 
     { name: 'processor', ok: true, detail: '' },
     { name: 'sink', ok: false, detail: 'no partition' },
   ]);
+  expect(() => health.add('log', () => [])).toThrow(/already/);
   health.add('stuck', () => new Promise(() => undefined));
   const { ok, parts } = await health.readiness();
   expect(ok).toBe(false);

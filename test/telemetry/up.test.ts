@@ -1,0 +1,61 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { newSpanId, newTraceId } from '../../core/ids.ts';
+import { eventually } from '../support/calls-topic.ts';
+import { observedCall } from '../support/events.ts';
+import { freePort, scratchFolder, startToolmeter, untilReady } from '../support/toolmeter.ts';
+import { otlpReceiver } from './otlp-receiver.ts';
+
+test('toolmeter up: call, publish, process and insert come out in the one trace of the call, and metrics with them', async () => {
+  const receiver = await otlpReceiver();
+  const home = scratchFolder();
+  const port = await freePort();
+  const url = `http://127.0.0.1:${port}`;
+  const running = startToolmeter(['up'], {
+    TOOLMETER_HOME: home.path,
+    TOOLMETER_API_PORT: String(port),
+    TOOLMETER_TELEMETRY_OTLP_ENDPOINT: receiver.url,
+  });
+  try {
+    await untilReady(url, running);
+    const token = readFileSync(join(home.path, 'collector-token'), 'utf8').trim();
+    const traceId = newTraceId();
+    const parentSpan = newSpanId();
+    const event = observedCall({ trace: { traceparent: `00-${traceId}-${parentSpan}-01` } });
+    const secret = 'ada-4711@example.com';
+    event.arguments.text = JSON.stringify({ message: secret });
+    const posted = await fetch(`${url}/v1/events`, {
+      method: 'POST',
+      body: JSON.stringify(event),
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+    });
+    expect(posted.status).toBe(202);
+    await eventually(
+      async () => (await fetch(`${url}/v1/calls/${event.event_id}`)).status === 200,
+      `the call in the API; output:\n${running.output()}`,
+      30_000,
+    );
+    const metrics = await (await fetch(`${url}/metrics`)).text();
+    expect(metrics).toContain('toolmeter_ingest_records_total{format="json",result="accepted"} 1\n');
+    expect(metrics).toContain('toolmeter_processor_records_total{result="call"} 1\n');
+    expect(metrics).toMatch(/toolmeter_sink_rows_total\{table="calls"\} 1\n/);
+    await running.kill('SIGTERM');
+
+    const names = receiver.spans.filter((span) => span.traceId === traceId).map((span) => span.name);
+    expect(names.sort()).toEqual([
+      'INSERT calls',
+      'process mcp.calls.raw.v1',
+      'publish mcp.calls.raw.v1',
+      'tools/call echo',
+    ]);
+    for (const span of receiver.spans.filter((span) => span.traceId === traceId))
+      expect(span.parentSpanId).toBe(parentSpan);
+    expect(receiver.metrics.map((metric) => metric.name)).toContain('toolmeter.processor.records');
+    expect(JSON.stringify(receiver.spans) + running.output()).not.toContain(secret);
+  } finally {
+    await running.kill();
+    await receiver.close();
+    home.remove();
+  }
+});
