@@ -48,11 +48,11 @@ export function storeContract(name: string, open: () => Promise<TestStore>): voi
         expect(await one('SELECT count() AS v FROM calls')).toBe('4');
       });
 
-      it('a token is remembered over many later blocks', async () => {
+      it('a token is remembered over more later blocks than ClickHouse has for a default', async () => {
         await client.insert('calls', line(1), 'first');
-        for (let n = 0; n < 150; n++) await client.insert('calls', line(n + 2), `later-${n}`);
+        for (let n = 0; n < 110; n++) await client.insert('calls', line(n + 2), `later-${n}`);
         await client.insert('calls', line(1), 'first');
-        expect(await one('SELECT count() AS v FROM calls')).toBe('151');
+        expect(await one('SELECT count() AS v FROM calls')).toBe('111');
         expect(
           await one(
             "SELECT position(engine_full, 'non_replicated_deduplication_window = 10000') > 0 AS v FROM system.tables WHERE database = currentDatabase() AND name = 'calls'",
