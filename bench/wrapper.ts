@@ -16,8 +16,8 @@ import type { RoundRequest, RoundResult, Subject } from './wrapper-subject.ts';
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: 'string', default: '9' },
-    calls: { type: 'string', default: '2000' },
+    rounds: { type: 'string', default: '25' },
+    calls: { type: 'string', default: '800' },
     json: { type: 'boolean', default: false },
   },
 });
@@ -25,7 +25,9 @@ const rounds = Number(values.rounds);
 const calls = Number(values.calls);
 /** Arrivals a second in the paced rounds, and how many. */
 const RATE = 500;
-const PACED_CALLS = 1000;
+const PACED_CALLS = 200;
+/** Calls before the first round: code is compiled, caches are filled. */
+const WARM_UP_CALLS = 4000;
 
 const SUBJECTS: readonly Subject[] = ['bare', 'toolmeter', 'mcpcat', 'posthog', 'sentry'];
 
@@ -62,7 +64,7 @@ async function main(): Promise<void> {
     const measured = new Map<Subject, Measured>(
       SUBJECTS.map((subject) => [subject, { p50: [], p99: [], cpu: [], pacedP99: [] }]),
     );
-    for (const child of children.values()) await ask(child, { calls: Math.max(3000, calls), rate: 0 });
+    for (const child of children.values()) await ask(child, { calls: WARM_UP_CALLS, rate: 0 });
     for (let i = 0; i < rounds; i++) {
       // Each round begins with another subject: none always follows the same neighbour.
       for (let j = 0; j < SUBJECTS.length; j++) {
