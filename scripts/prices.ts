@@ -22,8 +22,7 @@ import type {
   Rate,
 } from '../processors/cost/catalog/format.ts';
 import { bundledCatalog, type PricedModel, priceAt } from '../processors/cost/catalog.ts';
-import { rateOf } from '../processors/cost/price.ts';
-import { amountOf } from '../processors/cost/usage.ts';
+import { amountOf, rateOf } from '../processors/cost/price.ts';
 
 /** The day on which the tables were taken over: the recorded time of every price in them. */
 const RECORDED_AT = '2026-11-25';
@@ -197,7 +196,7 @@ function conflicts(now: number): string[] {
     const price = priceAt(model, now, Number.POSITIVE_INFINITY);
     const of = (kind: 'input' | 'output'): string => {
       const rate = price === null ? null : rateOf(price, kind, 0n);
-      return rate === null ? '-' : formatUsd(amountOf(1_000_000n, rate.price));
+      return rate === null ? '-' : formatUsd(amountOf(1_000_000n, rate));
     };
     return `${of('input')}/${of('output')}`;
   };

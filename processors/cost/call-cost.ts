@@ -2,10 +2,10 @@ import { formatUsd, type Pico, parseUsd } from '../../core/money.ts';
 import type { CostLine, ObservedCall } from '../../schemas/call-event.ts';
 import type { MeteredCall } from '../../schemas/metered-call.ts';
 import type { Catalog } from './index.ts';
-import { FINE_PER_PICO, type PriceKind, rateOf } from './price.ts';
-import { priceId } from './price-id.ts';
+import { amountOf, FINE_PER_PICO, type PriceKind, rateOf } from './price.ts';
+import { rateId } from './price-id.ts';
 import { divideHalfEven } from './rounding.ts';
-import { amountOf, UNPRICED, unitPriceUsd } from './usage.ts';
+import { UNPRICED } from './usage.ts';
 
 export type Basis = CostLine['basis'];
 
@@ -25,9 +25,9 @@ const ORDER: readonly Basis[] = ['reported', 'metered', 'estimated', 'unpriced']
  * input, at prices that held when it began. Only the observation that counts costs anything: the others are of the
  * same call, and the sum over all rows must be the spend. A cost that a trusted collector reports is the whole.
  *
- * basis of a line: `reported` for a reported cost; `metered` for counted units at a known price; `estimated` where the tokens are
- * an estimate or the model comes from a rule; `unpriced`, amount 0, where there is no price. A call
- * without a line had no fee and put nothing before a model: it costs 0, `metered`.
+ * basis of a line: `reported` for a reported cost; `metered` for counted units at a known price; `estimated` where the
+ * tokens are an estimate or the model comes from a rule; `unpriced`, amount 0, where there is no price. A call without
+ * a line had no fee and put nothing before a model: it costs 0, `metered`.
  *
  * The context tier of the model's request is not visible from one tool call in it: the tier is that of the call's own
  * input, which is the base price unless the call alone exceeds the limit.
@@ -36,60 +36,75 @@ export function costOf(catalog: Catalog, row: Readonly<MeteredCall>, event: Obse
   if (!row.counted) return { lines: [], amount: 0n, basis: 'metered' };
   if (row.trusted && event.cost !== undefined) return reported(event.cost.amount_usd);
   const atMs = Date.parse(row.ts);
-  const lines = [...feeLines(catalog, row, atMs), ...tokenLines(catalog, row, event, atMs)];
-  return summed(lines);
+  const tally = new Tally();
+  addFee(tally, catalog, row, atMs);
+  addTokens(tally, catalog, row, event, atMs);
+  return tally.cost();
 }
 
-/** Lines with their sum and the least certain basis among them; without lines 0, and certain. */
+/** Lines that are given, with their sum: an adjustment's. */
 export function summed(lines: readonly CostLine[]): CallCost {
-  let amount = 0n;
-  let basis = ORDER.indexOf(lines.length === 0 ? 'metered' : 'reported');
-  for (const line of lines) {
-    // The schema holds amounts to 12 digits after the point, which is what a pico-dollar is.
-    amount += parseUsd(line.amount_usd) ?? 0n;
-    basis = Math.max(basis, ORDER.indexOf(line.basis));
-  }
-  return { lines: [...lines], amount, basis: ORDER[basis] as Basis };
+  const tally = new Tally();
+  // The schema holds amounts to 12 digits after the point, which is what a pico-dollar is.
+  for (const line of lines) tally.add(line, parseUsd(line.amount_usd) ?? 0n);
+  return tally.cost();
 }
 
-function reported(amount: string): CallCost {
-  const usd = formatUsd(parseUsd(amount) ?? 0n);
-  return summed([
+/** Lines as they come, their sum, and the least certain basis among them; of no lines, 0 for certain. */
+class Tally {
+  readonly #lines: CostLine[] = [];
+  #amount = 0n;
+  #basis = 0;
+
+  add(line: Omit<CostLine, 'amount_usd'>, amount: Pico): void {
+    this.#lines.push({ ...line, amount_usd: formatUsd(amount) });
+    this.#amount += amount;
+    this.#basis = Math.max(this.#basis, ORDER.indexOf(line.basis));
+  }
+
+  cost(): CallCost {
+    const basis = this.#lines.length === 0 ? 'metered' : (ORDER[this.#basis] as Basis);
+    return { lines: this.#lines, amount: this.#amount, basis };
+  }
+}
+
+function reported(text: string): CallCost {
+  const amount = parseUsd(text) ?? 0n;
+  const tally = new Tally();
+  tally.add(
     {
       kind: 'reported',
-      quantity: usd,
+      quantity: formatUsd(amount),
       unit: 'usd',
       unit_price_usd: '1',
-      amount_usd: usd,
       price_id: 'reported',
       basis: 'reported',
     },
-  ]);
+    amount,
+  );
+  return tally.cost();
 }
 
 /** Microseconds in a second: durations are charged to the microsecond. */
 const MICROS = 1_000_000n;
 
-function feeLines(catalog: Catalog, row: Readonly<MeteredCall>, atMs: number): CostLine[] {
-  if (row.tool === '') return [];
+function addFee(tally: Tally, catalog: Catalog, row: Readonly<MeteredCall>, atMs: number): void {
+  if (row.tool === '') return;
   const fee = catalog.feeOf(row.server, row.tool, atMs);
-  if (fee === null || !fee.outcomes.has(row.outcome)) return [];
+  if (fee === null || !fee.outcomes.has(row.outcome)) return;
   const perCall = fee.per === 'call';
   const micros = BigInt(row.duration_us);
-  const amount = perCall
-    ? amountOf(1n, fee.price)
-    : divideHalfEven(micros * fee.price, MICROS * FINE_PER_PICO);
-  return [
+  tally.add(
     {
       kind: 'tool_fee',
       quantity: perCall ? '1' : formatUsd(micros * MICROS),
       unit: perCall ? 'call' : 'second',
-      unit_price_usd: unitPriceUsd(fee.price),
-      amount_usd: formatUsd(amount),
+      unit_price_usd: fee.rate.unitPriceUsd,
       price_id: `${fee.version}/fee@${fee.label}:${fee.id}`.slice(0, 256),
       basis: 'metered',
     },
-  ];
+    perCall ? amountOf(1n, fee.rate) : divideHalfEven(micros * fee.rate.price, MICROS * FINE_PER_PICO),
+  );
 }
 
 interface Part {
@@ -98,37 +113,32 @@ interface Part {
   readonly tokens: number;
 }
 
-function tokenLines(
+function addTokens(
+  tally: Tally,
   catalog: Catalog,
   row: Readonly<MeteredCall>,
   event: ObservedCall,
   atMs: number,
-): CostLine[] {
-  const parts = partsOf(row, event).filter(({ tokens }) => tokens > 0);
-  if (parts.length === 0) return [];
+): void {
+  const parts = partsOf(row, event);
   const found = row.model === '' ? null : catalog.priceOf(row.model, atMs);
-  const context = parts.reduce(
-    (sum, { kind, tokens }) => (kind === 'arguments' ? sum : sum + BigInt(tokens)),
-    0n,
-  );
-  const basis = row.tokens_basis === 'estimated' || row.model_source === 'rule' ? 'estimated' : 'metered';
-  return parts.map(({ kind, priced, tokens }): CostLine => {
-    const quantity = BigInt(tokens);
-    const line = { kind, quantity: quantity.toString(), unit: 'token' } as const;
-    const rate = found === null ? null : rateOf(found.price, priced, context);
-    if (found === null || rate === null) {
-      const why =
-        row.model === '' ? UNPRICED.noModel : found === null ? UNPRICED.unknownModel : UNPRICED.noRate;
-      return { ...line, unit_price_usd: '0', amount_usd: '0', price_id: why, basis: 'unpriced' };
-    }
-    return {
-      ...line,
-      unit_price_usd: unitPriceUsd(rate.price),
-      amount_usd: formatUsd(amountOf(quantity, rate.price)),
-      price_id: priceId(found, rate.kind, rate.tier),
-      basis,
-    };
-  });
+  const missing =
+    row.model === '' ? UNPRICED.noModel : found === null ? UNPRICED.unknownModel : UNPRICED.noRate;
+  const counted = row.tokens_basis === 'estimated' || row.model_source === 'rule' ? 'estimated' : 'metered';
+  let context = 0;
+  for (const { kind, tokens } of parts) if (kind !== 'arguments') context += tokens;
+  for (const { kind, priced, tokens } of parts) {
+    if (tokens === 0) continue;
+    const rate = found === null ? null : rateOf(found.price, priced, BigInt(context));
+    const [unit_price_usd, price_id, basis] =
+      found === null || rate === null
+        ? (['0', missing, 'unpriced'] as const)
+        : ([rate.unitPriceUsd, rateId(found, rate), counted] as const);
+    tally.add(
+      { kind, quantity: String(tokens), unit: 'token', unit_price_usd, price_id, basis },
+      rate === null ? 0n : amountOf(BigInt(tokens), rate),
+    );
+  }
 }
 
 /**

@@ -6,7 +6,6 @@ import { openReloaded, type Reloaded } from '../reload.ts';
 import { type BundledCatalog, bundledCatalog, type PricedModel, priceAt } from './catalog.ts';
 import { type Fee, type Overlay, readOverlay } from './overlay.ts';
 import { type ModelAt, parsePriceId } from './price-id.ts';
-import { unitPriceUsd } from './usage.ts';
 
 export { allocate } from './allocate.ts';
 export { type PricedUsage, priceUsage, type TokenUsage, UNPRICED, type UsageLine } from './usage.ts';
@@ -79,15 +78,14 @@ export function catalogOf(overlays: readonly Overlay[], bundled: BundledCatalog)
             : null;
       const price = model?.prices.find(({ label }) => label === ref.label);
       const rate = price?.rates.get(ref.kind);
-      const unit =
-        ref.tier === null ? rate?.base : rate?.tiers.find(({ start }) => start === ref.tier)?.price;
+      const unit = ref.tier === null ? rate?.base : rate?.tiers.find(({ tier }) => tier === ref.tier);
       if (model === null || price === undefined || unit === undefined) return null;
       return {
         source: model.source,
         model: model.id,
         kind: ref.kind,
         above: ref.tier?.toString() ?? null,
-        unit_price_usd: unitPriceUsd(unit),
+        unit_price_usd: unit.unitPriceUsd,
         valid_from: isoOrNull(price.fromMs),
         valid_to: isoOrNull(price.toMs),
         recorded_at: isoOrNull(price.recordedMs),

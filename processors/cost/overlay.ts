@@ -9,7 +9,15 @@ import {
   type YamlProblem,
 } from '../../schemas/yaml.ts';
 import type { PricedModel } from './catalog.ts';
-import { type FinePrice, finePrice, type Price, type PriceKind, TOKEN_KINDS } from './price.ts';
+import {
+  finePrice,
+  type Price,
+  type PriceKind,
+  type Rate,
+  type TieredRate,
+  TOKEN_KINDS,
+  tieredRate,
+} from './price.ts';
 
 /** A tool's fee in a span of valid time. */
 export interface Fee {
@@ -20,7 +28,7 @@ export interface Fee {
   readonly fromMs: number;
   readonly toMs: number;
   readonly recordedMs: number;
-  readonly price: FinePrice;
+  readonly rate: Rate;
   readonly per: 'call' | 'second';
   readonly outcomes: ReadonlySet<string>;
 }
@@ -92,7 +100,7 @@ function indexed(file: Prices, version: string): Overlay {
       version,
       id: `${entry.server}/${entry.tool}`,
       ...spanOf(entry, file),
-      price: finePrice(entry.fee_usd, 1),
+      rate: tieredRate('request', finePrice(entry.fee_usd, 1)).base,
       per: entry.per,
       outcomes: new Set(entry.outcomes),
     };
@@ -113,21 +121,20 @@ function indexed(file: Prices, version: string): Overlay {
 
 function priceOf(entry: ModelPrice, file: Prices): Price {
   const { above, ...base } = entry.usd_per_million_tokens;
-  const rates = new Map<PriceKind, { base: FinePrice; tiers: { start: bigint; price: FinePrice }[] }>();
+  const rates = new Map<PriceKind, TieredRate>();
   for (const kind of TOKEN_KINDS) {
-    const tiers = above
-      .flatMap((tier) => {
-        const price = tier[kind];
-        return price === undefined
-          ? []
-          : [{ start: BigInt(tier.input_tokens), price: finePrice(price, 1_000_000) }];
-      })
-      .sort((a, b) => (a.start < b.start ? -1 : 1));
     const price = base[kind];
-    if (price !== undefined) rates.set(kind, { base: finePrice(price, 1_000_000), tiers });
+    if (price === undefined) continue;
+    const tiers = above.flatMap((tier) => {
+      const text = tier[kind];
+      return text === undefined
+        ? []
+        : [{ start: BigInt(tier.input_tokens), price: finePrice(text, 1_000_000) }];
+    });
+    rates.set(kind, tieredRate(kind, finePrice(price, 1_000_000), tiers));
   }
   if (entry.usd_per_request !== undefined)
-    rates.set('request', { base: finePrice(entry.usd_per_request, 1), tiers: [] });
+    rates.set('request', tieredRate('request', finePrice(entry.usd_per_request, 1)));
   return { ...spanOf(entry, file), daily: null, rates };
 }
 

@@ -1,5 +1,5 @@
 import type { PricedModel } from './catalog.ts';
-import { type Price, type PriceKind, TOKEN_KINDS } from './price.ts';
+import { type Price, type PriceKind, type Rate, TOKEN_KINDS } from './price.ts';
 
 /** A model with the price that held. */
 export interface ModelAt {
@@ -11,10 +11,21 @@ export interface ModelAt {
  * `<catalogue version>/<source>:<model>@<first day, * for always>[,recorded]#<kind>[>tier]`: by it the price is found again
  * in the catalogue of that version.
  */
-export function priceId({ model, price }: ModelAt, kind?: PriceKind, tier?: bigint | null): string {
-  const id = `${model.version}/${model.source}:${model.id}@${price.label}`;
-  if (kind === undefined) return id;
-  return `${id}#${kind}${tier === null || tier === undefined ? '' : `>${tier}`}`;
+export function priceId({ model, price }: ModelAt): string {
+  return `${model.version}/${model.source}:${model.id}@${price.label}`;
+}
+
+/** A rate belongs to one price of one model, whose id is then the same for every call. */
+const ids = new WeakMap<Rate, string>();
+
+/** The price id of a rate: with its kind and tier. */
+export function rateId(at: ModelAt, rate: Rate): string {
+  let id = ids.get(rate);
+  if (id === undefined) {
+    id = `${priceId(at)}#${rate.kind}${rate.tier === null ? '' : `>${rate.tier}`}`;
+    ids.set(rate, id);
+  }
+  return id;
 }
 
 export interface PriceRef {

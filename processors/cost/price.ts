@@ -1,6 +1,7 @@
 import { ToolmeterError } from '../../core/errors.ts';
-import { parseScaled } from '../../core/money.ts';
-import type { Daily, PriceSet, Rate } from './catalog/format.ts';
+import { formatUsd, type Pico, parseScaled } from '../../core/money.ts';
+import type { Daily, PriceSet, Rate as RateText } from './catalog/format.ts';
+import { divideHalfEven } from './rounding.ts';
 
 /**
  * A price of one unit, USD × 10^-24 as an integer. Prices are finer than a pico-dollar in places (1.142857 USD per
@@ -29,10 +30,40 @@ const STANDS_IN: Partial<Record<TokenKind, TokenKind>> = {
   reasoning: 'output',
 };
 
-interface TieredPrice {
-  readonly base: FinePrice;
-  /** By start, ascending. */
-  readonly tiers: readonly { readonly start: bigint; readonly price: FinePrice }[];
+/** One price of one kind, with what is asked of it for every call worked out once. */
+export interface Rate {
+  /** The kind whose price it is: `input` where cache reads have none of their own. */
+  readonly kind: PriceKind;
+  /** Tokens of input above which it holds; null for the base price. */
+  readonly tier: bigint | null;
+  readonly price: FinePrice;
+  /** Rounded to a pico-dollar, USD. */
+  readonly unitPriceUsd: string;
+}
+
+export interface TieredRate {
+  readonly base: Rate;
+  /** By tier, ascending. */
+  readonly tiers: readonly (Rate & { readonly tier: bigint })[];
+}
+
+/** Units at a rate, rounded once. */
+export function amountOf(quantity: bigint, { price }: Rate): Pico {
+  return divideHalfEven(quantity * price, FINE_PER_PICO);
+}
+
+export function tieredRate(
+  kind: PriceKind,
+  base: FinePrice,
+  tiers: readonly { readonly start: bigint; readonly price: FinePrice }[] = [],
+): TieredRate {
+  const unit = (price: FinePrice): string => formatUsd(divideHalfEven(price, FINE_PER_PICO));
+  return {
+    base: { kind, tier: null, price: base, unitPriceUsd: unit(base) },
+    tiers: tiers
+      .map(({ start, price }) => ({ kind, tier: start, price, unitPriceUsd: unit(price) }))
+      .sort((x, y) => (x.tier < y.tier ? -1 : 1)),
+  };
 }
 
 /** The prices of a model in a span of valid time, known since a recorded time. */
@@ -46,26 +77,15 @@ export interface Price {
   readonly daily: Daily | null;
   /** How the price is named in ids: its first day, and its hours where it has some. */
   readonly label: string;
-  readonly rates: ReadonlyMap<PriceKind, TieredPrice>;
-}
-
-export interface FoundRate {
-  /** The kind whose price it is: `input` where cache reads have none of their own. */
-  readonly kind: PriceKind;
-  /** Tokens above which the tier holds; null for the base. */
-  readonly tier: bigint | null;
-  readonly price: FinePrice;
+  readonly rates: ReadonlyMap<PriceKind, TieredRate>;
 }
 
 /** The rate of a kind for a request with this much input (cache fields included), or null where there is none. */
-export function rateOf(price: Price, kind: PriceKind, contextTokens: bigint): FoundRate | null {
+export function rateOf(price: Price, kind: PriceKind, contextTokens: bigint): Rate | null {
   for (let at: PriceKind | undefined = kind; at !== undefined; at = STANDS_IN[at as TokenKind]) {
     const rate = price.rates.get(at);
     if (rate === undefined) continue;
-    let found: FoundRate = { kind: at, tier: null, price: rate.base };
-    for (const { start, price: tiered } of rate.tiers)
-      if (contextTokens > start) found = { kind: at, tier: start, price: tiered };
-    return found;
+    return rate.tiers.findLast(({ tier }) => contextTokens > tier) ?? rate.base;
   }
   return null;
 }
@@ -86,12 +106,12 @@ const DAY = /^\d{4}-\d{2}-\d{2}$/;
 
 /** A price set of the bundled catalogue. */
 export function priceOfSet(set: PriceSet, recordedMs: number): Price {
-  const rates = new Map<PriceKind, TieredPrice>();
+  const rates = new Map<PriceKind, TieredRate>();
   for (const kind of TOKEN_KINDS) {
     const rate = set[kind];
-    if (rate !== undefined) rates.set(kind, tiered(rate));
+    if (rate !== undefined) rates.set(kind, rateOfText(kind, rate));
   }
-  if (set.request !== undefined) rates.set('request', { base: finePrice(set.request, 1), tiers: [] });
+  if (set.request !== undefined) rates.set('request', tieredRate('request', finePrice(set.request, 1)));
   const from = set.from;
   if (from !== undefined && !DAY.test(from))
     throw new ToolmeterError(
@@ -109,12 +129,13 @@ export function priceOfSet(set: PriceSet, recordedMs: number): Price {
   };
 }
 
-export function tiered(rate: Rate): TieredPrice {
-  if (typeof rate === 'string') return { base: finePrice(rate, 1_000_000), tiers: [] };
-  return {
-    base: finePrice(rate.base, 1_000_000),
-    tiers: rate.tiers.map(([start, price]) => ({ start: BigInt(start), price: finePrice(price, 1_000_000) })),
-  };
+function rateOfText(kind: PriceKind, rate: RateText): TieredRate {
+  if (typeof rate === 'string') return tieredRate(kind, finePrice(rate, 1_000_000));
+  const tiers = rate.tiers.map(([start, price]) => ({
+    start: BigInt(start),
+    price: finePrice(price, 1_000_000),
+  }));
+  return tieredRate(kind, finePrice(rate.base, 1_000_000), tiers);
 }
 
 /** Whether a price holds at a time of day, whatever its span of days. */

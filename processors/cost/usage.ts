@@ -1,15 +1,7 @@
 import { formatUsd, type Pico } from '../../core/money.ts';
 import type { Catalog } from './index.ts';
-import {
-  FINE_PER_PICO,
-  type FinePrice,
-  type PriceKind,
-  rateOf,
-  TOKEN_KINDS,
-  type TokenKind,
-} from './price.ts';
-import { priceId } from './price-id.ts';
-import { divideHalfEven } from './rounding.ts';
+import { amountOf, type PriceKind, rateOf, TOKEN_KINDS, type TokenKind } from './price.ts';
+import { priceId, rateId } from './price-id.ts';
 
 /** Tokens, disjoint: `input` without cache reads and writes, `output` without reasoning. */
 export type TokenUsage = Partial<Record<TokenKind, bigint>>;
@@ -74,15 +66,15 @@ export function priceUsage(
       lines.push(unpricedLine(kind, quantity, UNPRICED.noRate));
       return;
     }
-    const lineAmount = amountOf(quantity, rate.price);
+    const lineAmount = amountOf(quantity, rate);
     amount += lineAmount;
     lines.push({
       kind,
       quantity: quantity.toString(),
       unit: kind === 'request' ? 'call' : 'token',
-      unit_price_usd: unitPriceUsd(rate.price),
+      unit_price_usd: rate.unitPriceUsd,
       amount_usd: formatUsd(lineAmount),
-      price_id: priceId(found, rate.kind, rate.tier),
+      price_id: rateId(found, rate),
       basis: 'metered',
     });
   };
@@ -101,13 +93,4 @@ function unpricedLine(kind: PriceKind, quantity: bigint, id: string): UsageLine 
     price_id: id,
     basis: 'unpriced',
   };
-}
-
-/** Whole units at a fine price, rounded once. */
-export function amountOf(quantity: bigint, price: FinePrice): Pico {
-  return divideHalfEven(quantity * price, FINE_PER_PICO);
-}
-
-export function unitPriceUsd(price: FinePrice): string {
-  return formatUsd(divideHalfEven(price, FINE_PER_PICO));
 }

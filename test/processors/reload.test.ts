@@ -68,7 +68,7 @@ it('is found by looking where no change is told', async () => {
   try {
     writeFileSync(file, prices(2.5));
     await vi.waitFor(() => expect(open.counts().loaded).toBe(2), { timeout: 5000 });
-    expect(open.current().priceOf('m', 0)?.price.rates.get('input')?.base).toBe(2_500_000n * 10n ** 12n);
+    expect(open.current().priceOf('m', 0)?.price.rates.get('input')?.base.unitPriceUsd).toBe('0.0000025');
   } finally {
     open.close();
   }
