@@ -48,8 +48,9 @@ const FLUSH_MS = 5;
 const LINGER_MS = 40;
 /** Ended calls that are committed without waiting for the timer, which a busy process may never get to. */
 const PRESSURE = 256;
-/** Ended calls that may wait for a spool that is not open yet, or not willing. */
-const MAX_WAITING = 16_384;
+/** Calls that may wait for a spool that is not open yet, or whose disk refuses; and their bytes once rendered. */
+const MAX_WAITING = 4_096;
+const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** Pause before a disk that failed is tried again. */
 const DISK_PAUSE_MS = 500;
 /** While events are being dropped, the gap is told this often. */
@@ -114,13 +115,13 @@ export class Spool implements ForwardingOutbox {
   }
 
   begin(call: PendingCall): void {
-    if (this.#begun.length >= MAX_WAITING) return;
+    if (this.#begun.length >= MAX_WAITING || this.#closing !== null) return;
     this.#begun.push(call);
     if (this.#timer === null) this.#schedule();
   }
 
   end(call: PendingCall): void {
-    if (this.#ended.length >= MAX_WAITING) {
+    if (this.#ended.length >= MAX_WAITING || this.#closing !== null) {
       this.#untold++;
       this.#dropped++;
       return;
@@ -194,11 +195,11 @@ export class Spool implements ForwardingOutbox {
     };
   }
 
-  #schedule(): void {
+  #schedule(ms = this.#flushMs): void {
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#flush();
-    }, this.#flushMs);
+    }, ms);
     this.#timer.unref();
   }
 
@@ -211,6 +212,7 @@ export class Spool implements ForwardingOutbox {
   }
 
   #openStore(): void {
+    if (this.#store !== null) return;
     const store = this.#openDisk() ?? new MemoryStore();
     this.#store = store;
     this.#maxBytes = this.#options.maxBytes ?? (store.durable ? MAX_BYTES : MEMORY_MAX_BYTES);
@@ -265,7 +267,7 @@ export class Spool implements ForwardingOutbox {
   }
 
   #adopt(): void {
-    if (this.#store === null || this.#folder === null || this.#closing !== null) return;
+    if (this.#store === null || this.#folder === null) return;
     try {
       if (adoptOrphans(this.#folder, this.#store, this.#maxBytes) > 0) this.#pump?.wake();
     } catch (error) {
@@ -287,8 +289,9 @@ export class Spool implements ForwardingOutbox {
     const store = this.#store;
     const numbering = this.#numbering;
     if (store === null || numbering === null) return;
-    if (performance.now() < this.#diskRetryAtMs) {
-      this.#boundWaiting();
+    const pauseMs = this.#diskRetryAtMs - performance.now();
+    if (pauseMs > 0) {
+      if (this.#timer === null) this.#schedule(pauseMs + 1);
       return;
     }
 
@@ -297,10 +300,12 @@ export class Spool implements ForwardingOutbox {
     const ended = this.#ended;
     this.#begun = [];
     this.#ended = [];
-    let room = this.#maxBytes - store.size.bytes;
-    let dropped = 0;
+    const wasRefused = this.#diskRetryAtMs !== 0;
     const finished = this.#held;
     this.#held = [];
+    let room = this.#maxBytes - store.size.bytes;
+    if (wasRefused) room = Math.min(room, MAX_WAITING_BYTES) - bytesOf(finished);
+    let dropped = 0;
     for (const call of ended) {
       const numbered = this.#open.get(call);
       if (numbered !== undefined) this.#open.delete(call);
@@ -310,8 +315,8 @@ export class Spool implements ForwardingOutbox {
       }
       const event = this.#render(call, store.durable);
       if (event === null) {
-        // Its journal, if any, stays: a later owner ends it as lost.
-        dropped++;
+        // What is journalled is ended as lost by a later owner.
+        if (numbered === undefined) dropped++;
         continue;
       }
       if (numbered === undefined) room -= event.value.length;
@@ -324,6 +329,10 @@ export class Spool implements ForwardingOutbox {
       const gone = new Set(ended);
       for (const call of begun) {
         if (gone.has(call) || room <= 0) continue;
+        if (wasRefused) {
+          this.#begun.push(call);
+          continue;
+        }
         const event = this.#render(call, store.durable);
         if (event === null) continue;
         room -= event.value.length;
@@ -341,7 +350,6 @@ export class Spool implements ForwardingOutbox {
     if (!this.#commit(draft)) {
       this.#held = finished;
       this.#begun = [...opened.map(([call]) => call), ...this.#begun];
-      this.#boundWaiting();
       return;
     }
     if (tell) this.#gapAtMs = nowMs;
@@ -359,7 +367,7 @@ export class Spool implements ForwardingOutbox {
           "The spool can't be written; it is tried again",
         );
       this.#diskRetryAtMs = performance.now() + DISK_PAUSE_MS;
-      if (this.#timer === null) this.#schedule();
+      if (this.#timer === null) this.#schedule(DISK_PAUSE_MS + 1);
       return false;
     }
     if (this.#diskRetryAtMs !== 0) this.#log.info({}, 'The spool can be written again');
@@ -367,18 +375,6 @@ export class Spool implements ForwardingOutbox {
     draft.accept();
     this.#pump?.wake();
     return true;
-  }
-
-  /** While the disk refuses, memory holds the oldest; what comes beyond is dropped and counted. */
-  #boundWaiting(): void {
-    const over = this.#held.length + this.#ended.length - MAX_WAITING;
-    if (over > 0) {
-      const cut = this.#ended.splice(Math.max(0, this.#ended.length - over));
-      for (const call of cut) this.#open.delete(call);
-      this.#untold += cut.length;
-      this.#dropped += cut.length;
-    }
-    if (this.#timer === null) this.#schedule();
   }
 
   #render(call: PendingCall, durable: boolean): Rendered | null {
@@ -398,8 +394,8 @@ export class Spool implements ForwardingOutbox {
 
   /** The last chance of a process that ends: what had ended is committed. */
   #flushAtExit(): void {
-    if (this.#closing !== null) return;
-    if (this.#store === null) this.#openStore();
+    if (this.#closing !== null || this.#begun.length + this.#ended.length + this.#held.length === 0) return;
+    this.#openStore();
     this.#diskRetryAtMs = 0;
     this.#flush();
   }
@@ -407,8 +403,8 @@ export class Spool implements ForwardingOutbox {
   async #close(waitMs: number): Promise<void> {
     await this.#opened;
     this.#diskRetryAtMs = 0;
-    for (const call of this.#open.keys()) if (!this.#ended.includes(call)) this.#ended.push(call);
-    for (const call of this.#begun) if (!this.#ended.includes(call)) this.#ended.push(call);
+    // A call that is open now ends as lost.
+    this.#ended = [...new Set([...this.#ended, ...this.#open.keys(), ...this.#begun])];
     this.#flush();
     this.#forget();
     if (this.#timer !== null) clearTimeout(this.#timer);
@@ -424,4 +420,8 @@ export class Spool implements ForwardingOutbox {
     this.#store?.close();
     this.#store = null;
   }
+}
+
+function bytesOf(events: readonly Rendered[]): number {
+  return events.reduce((sum, { value }) => sum + value.length, 0);
 }

@@ -262,6 +262,8 @@ function connect(
     db.exec('PRAGMA auto_vacuum = INCREMENTAL');
     db.exec('PRAGMA journal_mode = WAL');
     db.exec(`PRAGMA synchronous = ${synchronous}`);
+    // A checkpoint makes the caller wait for the disk: one in 16 MB.
+    db.exec('PRAGMA wal_autocheckpoint = 4000');
     db.exec('PRAGMA journal_size_limit = 16777216');
     db.exec('PRAGMA cache_size = -2048');
     db.exec('BEGIN IMMEDIATE; COMMIT');
