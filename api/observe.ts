@@ -5,6 +5,9 @@ import { recordRequest } from '../telemetry/spans.ts';
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH']);
 
+/** Asked every few seconds, by machines: a span each would be most of all spans. */
+const UNTRACED = new Set(['/healthz', '/readyz', '/metrics']);
+
 /** Counts, times and logs each request by its route; never by its address, which may hold names of people. */
 export function observeRequests(app: FastifyInstance, registry: Registry, log: Log): void {
   app.addHook('onResponse', async (request, reply) => {
@@ -17,6 +20,8 @@ export function observeRequests(app: FastifyInstance, registry: Registry, log: L
       { 'http.request.method': method, 'http.route': route, 'http.response.status_code': status },
       millis / 1000,
     );
+    log.debug({ request: request.id, method, route, status, millis: Math.round(millis) }, 'answered');
+    if (UNTRACED.has(route)) return;
     const { traceparent } = request.headers;
     const endMs = Date.now();
     recordRequest({
@@ -27,6 +32,5 @@ export function observeRequests(app: FastifyInstance, registry: Registry, log: L
       startMs: endMs - millis,
       endMs,
     });
-    log.debug({ request: request.id, method, route, status, millis: Math.round(millis) }, 'answered');
   });
 }

@@ -58,4 +58,4 @@ test('toolmeter up: call, publish, process and insert come out in the one trace 
     await receiver.close();
     home.remove();
   }
-});
+}, 180_000);
