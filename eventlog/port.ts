@@ -58,7 +58,8 @@ export interface OwnedPartition {
    * did not commit. Records over a topic's `maxRecordBytes` reject it whole with `TM_RECORD_TOO_LARGE`, nothing
    * written, the partition still held. Any other failure leaves the outcome unknown: the partition is then lost, and
    * `committed()` after its next acquisition says which it was.
-   * A partition that is written here must be written by no other (group, topic, partition): one transactional writer at a time.
+   * Let a partition have one transactional writer at a time where you can: other readers of a Kafka topic (kafkajs'
+   * own consumer) may show records of aborted transactions where two interleave.
    */
   transact(records: readonly NewRecord[], position: Position | null): Promise<void>;
   /**

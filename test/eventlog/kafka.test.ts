@@ -10,8 +10,8 @@ import { startKafkaOrSkip } from '../support/kafka/index.ts';
 const kafka = await startKafkaOrSkip();
 const PARTITIONS = 4;
 
-/** What only a cluster can do to a log: brokers that die, groups that are shared out anew. */
-describe.skipIf(kafka === null)('the Kafka log under faults', () => {
+/** What only a cluster can do to a log, beside what both logs promise (`test/contract/eventlog.ts`). */
+describe.skipIf(kafka === null)('the Kafka log', () => {
   const opened: EventLog[] = [];
   const group = (): string => `group-${randomBytes(6).toString('hex')}`;
 
@@ -208,6 +208,71 @@ describe.skipIf(kafka === null)('the Kafka log under faults', () => {
     await expect.poll(() => read, { timeout: 60_000 }).toContain('here');
     await subscription.close();
   }, 180_000);
+
+  test('aborted records are never seen, also where the transactions of two producers interleave', async () => {
+    const { Kafka, logLevel } = (await import('kafkajs')).default;
+    const log = await open();
+    await log.ensureTopics(topicSpecs(PARTITIONS));
+    const client = new Kafka({
+      brokers: kafka?.brokers ?? [],
+      logLevel: logLevel.NOTHING,
+      retry: { initialRetryTime: 5, retries: 12 },
+    });
+    const expectedValues: string[] = [];
+    const aborts = 40;
+    const write = async (name: string): Promise<void> => {
+      const producer = client.producer({ transactionalId: `${name}-${group()}`, idempotent: true });
+      await producer.connect();
+      for (let i = 0; i < aborts * 2; i++) {
+        const transaction = await producer.transaction();
+        const commits = i % 2 === 1;
+        for (let part = 0; part < 3; part++) {
+          const value = `${name}.${i}.${part}`;
+          await transaction.send({ topic: TOPICS.alerts, messages: [{ partition: 0, value }] });
+          if (commits) expectedValues.push(value);
+        }
+        await (commits ? transaction.commit() : transaction.abort());
+      }
+      await producer.disconnect();
+    };
+    const read: string[] = [];
+    const subscription = log.subscribe(group(), TOPICS.alerts, async (owned) => {
+      let from = 0n;
+      while (!owned.signal.aborted) {
+        // One record at a time and few bytes: fetches begin and end in the middle of transactions.
+        const records = await owned.read(from, { maxRecords: 1, maxBytes: 300, waitMs: 200 });
+        read.push(...records.map(({ value }) => String(value)));
+        from = (records.at(-1)?.offset ?? from - 1n) + 1n;
+      }
+    });
+    await Promise.all([write('a'), write('b')]);
+    await expect.poll(() => read.length, { timeout: 60_000 }).toBeGreaterThanOrEqual(expectedValues.length);
+    const scanned: string[] = [];
+    for await (const { value } of log.scan(TOPICS.alerts, 0)) scanned.push(String(value));
+    expect(scanned.toSorted()).toEqual(expectedValues.toSorted());
+    expect(read).toEqual(scanned);
+    await subscription.close();
+  }, 180_000);
+
+  test.each(['none', 'gzip', 'zstd'] as const)(
+    'what is written with %s is read by everyone',
+    async (compression) => {
+      const log = await openKafkaLog({
+        brokers: kafka?.brokers ?? [],
+        clientId: 'toolmeter-test',
+        compression,
+      });
+      opened.push(log);
+      await log.ensureTopics(topicSpecs(PARTITIONS));
+      const before = (await log.watermarks(TOPICS.dlq, 1)).high;
+      const values = [randomBytes(50_000).toString('hex'), '', 'ü'.repeat(10_000)];
+      await log.append(values.map((value) => ({ topic: TOPICS.dlq, partition: 1, value })));
+      const read: string[] = [];
+      for await (const { value } of (await open()).scan(TOPICS.dlq, 1, before)) read.push(String(value));
+      expect(read.map((value) => value.length)).toEqual(values.map((value) => value.length));
+      expect(read.join() === values.join()).toBe(true);
+    },
+  );
 
   test('settings that others made stay, ours are brought up to date', async () => {
     const { Kafka, ConfigResourceTypes, logLevel } = (await import('kafkajs')).default;
