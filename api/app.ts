@@ -8,7 +8,7 @@ import type { Registry } from '../telemetry/metrics.ts';
 import { authenticator } from './auth/authenticate.ts';
 import type { Collectors } from './auth/collectors.ts';
 import type { ApiKeys } from './auth/keys.ts';
-import { addErrorAnswers } from './error-answers.ts';
+import { errorAnswers } from './error-answers.ts';
 import { type GuardConfig, guard, SECURITY_HEADERS } from './guard.ts';
 import { observeRequests } from './observe.ts';
 import { openApi } from './openapi.ts';
@@ -60,7 +60,7 @@ export const readRoutes = (deps: Pick<ApiDeps, 'queries' | 'clock'>): readonly R
 /** The HTTP server of Toolmeter: query API, ingest, health and metrics. Not yet listening; whoever gets it closes it. */
 export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   const { config } = deps;
-  const errors = addErrorAnswers(deps.log, { maxBodyBytes: config.maxBodyBytes });
+  const errors = errorAnswers(deps.log, deps.registry, { maxBodyBytes: config.maxBodyBytes });
   const app = fastify({
     bodyLimit: config.maxBodyBytes,
     requestTimeout: REQUEST_TIMEOUT_MS,
@@ -86,6 +86,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   addEventsRoute(app, {
     sink: deps.sink,
     authenticator: auth,
+    registry: deps.registry,
     maxBodyBytes: config.maxBodyBytes,
     maxInFlightBytes: config.maxBodyBytes * BODIES_IN_FLIGHT,
   });
@@ -95,6 +96,11 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     authenticator: auth,
     openapi: JSON.stringify(openApi(routes)),
   });
+  if (!config.embedded && deps.keys.list().length === 0)
+    deps.log.warn(
+      { code: 'TM_NO_API_KEYS' },
+      'There is no API key, so nobody can read: see `toolmeter keys create`',
+    );
   await app.ready();
   return app;
 }

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import type { Log } from '../core/log.ts';
-import { registry } from '../telemetry/metrics.ts';
+import type { Registry } from '../telemetry/metrics.ts';
 import { SECURITY_HEADERS } from './guard.ts';
 import {
   type ApiCode,
@@ -32,7 +32,7 @@ const DENIALS: ReadonlySet<string> = new Set([
 ]);
 
 /** The one place where an error becomes an answer: `application/problem+json`. */
-export function addErrorAnswers(log: Log, limits: { maxBodyBytes: number }): ErrorAnswers {
+export function errorAnswers(log: Log, registry: Registry, limits: { maxBodyBytes: number }): ErrorAnswers {
   const send = (request: FastifyRequest, reply: FastifyReply, answer: Problem): FastifyReply => {
     if (DENIALS.has(answer.code)) registry.add('toolmeter.auth.denied', { code: answer.code });
     const retryAfter = retryAfterOf(answer.status);

@@ -2,7 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { type IngestSink, ingest } from '../../collectors/ingest/index.ts';
 import { TOPICS } from '../../schemas/topics.ts';
-import { registry } from '../../telemetry/metrics.ts';
+import type { Registry } from '../../telemetry/metrics.ts';
 import { recordBatch } from '../../telemetry/spans.ts';
 import type { Authenticator } from '../auth/authenticate.ts';
 import { ApiError } from '../problem.ts';
@@ -25,6 +25,7 @@ export const EventsAnswerSchema = z.strictObject({
 export interface EventsDeps {
   readonly sink: IngestSink;
   readonly authenticator: Authenticator;
+  readonly registry: Registry;
   readonly maxBodyBytes: number;
   /** Bytes of bodies in hand at a time; a post beyond is told to come back. */
   readonly maxInFlightBytes: number;
@@ -79,10 +80,10 @@ export function addEventsRoute(app: FastifyInstance, deps: EventsDeps): void {
           deps,
         ).finally(() => release?.());
         const tookMs = performance.now() - begun;
-        registry.add('toolmeter.ingest.records', { format, result: 'accepted' }, accepted);
-        registry.add('toolmeter.ingest.records', { format, result: 'rejected' }, rejected.length);
-        registry.add('toolmeter.ingest.size', { format }, sizeBytes);
-        registry.observe('toolmeter.ingest.append.duration', {}, tookMs / 1000);
+        deps.registry.add('toolmeter.ingest.records', { format, result: 'accepted' }, accepted);
+        deps.registry.add('toolmeter.ingest.records', { format, result: 'rejected' }, rejected.length);
+        deps.registry.add('toolmeter.ingest.size', { format }, sizeBytes);
+        deps.registry.observe('toolmeter.ingest.append.duration', {}, tookMs / 1000);
         recordBatch({
           operation: 'publish',
           destination: TOPICS.raw,

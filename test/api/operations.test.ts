@@ -1,4 +1,7 @@
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { openApiKeys } from '../../api/auth/keys.ts';
+import { silentLog } from '../../core/log.ts';
 import { testBackends } from './server.ts';
 
 let backends: Awaited<ReturnType<typeof testBackends>>;
@@ -37,6 +40,8 @@ test('metrics count requests by route, never by address', async () => {
   await server.get('/v1/calls/ada@example.com');
   await server.get('/v1/spend?caller=ada@example.com');
   await server.get('/ada@example.com');
+  await fetch(`${server.url}/v1/events`, { method: 'POST', body: '[]' });
+  await server.post('[]', 'application/json');
   const response = await server.get('/metrics');
   expect(response.headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
   const text = await response.text();
@@ -45,6 +50,8 @@ test('metrics count requests by route, never by address', async () => {
   );
   expect(text).toContain('http_route="/v1/spend",http_response_status_code="200"} 1\n');
   expect(text).toContain('http_route="unknown",http_response_status_code="404"} 1\n');
+  expect(text).toContain('toolmeter_auth_denied_total{code="TM_UNAUTHENTICATED"} 1\n');
+  expect(text).toContain('toolmeter_ingest_size_bytes_total{format="json"} 2\n');
   expect(text).not.toContain('ada');
 });
 
@@ -57,4 +64,12 @@ test('every answer has the headers that browsers heed', async () => {
     expect(headers.get('cache-control')).toBe('no-store');
     expect(headers.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   }
+});
+
+test('without a key that could read, the log says so', async () => {
+  const warnings: object[] = [];
+  const log = { ...silentLog, warn: (fields: object) => void warnings.push(fields) };
+  const none = openApiKeys(join(backends.home.path, 'nobody'));
+  await backends.start({ config: { embedded: false }, log, keys: none });
+  expect(warnings).toEqual([{ code: 'TM_NO_API_KEYS' }]);
 });
