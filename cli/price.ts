@@ -20,16 +20,21 @@ const tokens = z.union([z.int().min(0), z.string().regex(/^\d{1,18}$/)], {
   error: 'expected a whole number of 0 or more',
 });
 
+/** As in price files, but a time without a zone is UTC here. */
+const AtSchema = z.union([InstantSchema, z.iso.datetime({ local: true }).transform((text) => `${text}Z`)], {
+  error: 'expected a day such as 2026-01-31 or a time such as 2026-01-31T08:00:00Z',
+});
+
 const RequestSchema = z.object({
   model: z.string(),
-  at: InstantSchema.optional(),
+  at: AtSchema.optional(),
   usage: z.strictObject({
-    input: tokens.optional(),
-    output: tokens.optional(),
-    cache_read: tokens.optional(),
-    cache_write: tokens.optional(),
-    cache_write_1h: tokens.optional(),
-    reasoning: tokens.optional(),
+    input: tokens.nullish(),
+    output: tokens.nullish(),
+    cache_read: tokens.nullish(),
+    cache_write: tokens.nullish(),
+    cache_write_1h: tokens.nullish(),
+    reasoning: tokens.nullish(),
   }),
 });
 

@@ -35,6 +35,7 @@ describe('toolmeter price', () => {
       { id: 3, model: 'o3', at: '2025-06-10T01:00:00+02:00', usage: { input: 3 } },
       { id: 4, model: 'o3', at: '2025-06-10T00:00:00Z', usage: { input: 3 } },
       { model: 'no-such-model', usage: { input: 3 } },
+      { id: 6, model: 'o3', at: '2025-06-09T23:59:59.999', usage: { input: 3, output: null } },
     ]);
     expect([status, stderr]).toEqual([0, '']);
     const id = '2026-11-25.[0-9a-f]{8}/genai-prices:openai/gpt-4o@\\*';
@@ -82,7 +83,13 @@ describe('toolmeter price', () => {
         basis: 'metered',
       },
     ]);
-    expect(answers.slice(1).map(({ amount }) => amount)).toEqual(['0.00003', '0.00003', '0.000006', '0']);
+    expect(answers.slice(1).map(({ amount }) => amount)).toEqual([
+      '0.00003',
+      '0.00003',
+      '0.000006',
+      '0',
+      '0.00003',
+    ]);
     expect(answers[4]).toMatchObject({
       price_id: 'unpriced/unknown-model',
       lines: [{ basis: 'unpriced', amount_usd: '0' }],
