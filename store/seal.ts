@@ -53,7 +53,7 @@ export async function daysToSeal(client: StoreClient, log: LogShape): Promise<Da
   const end = await openDay(client, log);
   if (end === null) return [];
   const [row] = await client.query<{ next: string; first_row: string; any: number }>(
-    `WITH (SELECT arraySort(groupUniqArray(day)) FROM calls_hourly WHERE marker) AS days
+    `WITH (SELECT arraySort(groupUniqArray(day)) FROM calls_hourly WHERE marker = true) AS days
      SELECT
        if(empty(days), '', toString(days[1] + arrayCount((d, i) -> d = days[1] + (i - 1), days, arrayEnumerate(days)))) AS next,
        (SELECT toString(toDate(min(recorded_at), 'UTC')) FROM calls) AS first_row,
@@ -177,11 +177,11 @@ export async function checkSeals(
   ).join(', ');
   const rows = await client.query<{ day: string; source: 'sealed' | 'base' } & Record<string, string>>(
     `SELECT toString(r.day) AS day, 'sealed' AS source, ${sums} FROM calls_hourly AS r
-     WHERE NOT r.marker AND r.day >= {from:Date} AND r.day < {to:Date} GROUP BY r.day
+     WHERE r.marker = false AND r.day >= {from:Date} AND r.day < {to:Date} GROUP BY r.day
      UNION ALL
      SELECT toString(r.day) AS day, 'base' AS source, ${sums} FROM calls_live AS r
      WHERE r.day >= {from:Date} AND r.day < {to:Date}
-       AND r.day IN (SELECT day FROM calls_hourly WHERE marker) GROUP BY r.day`,
+       AND r.day IN (SELECT day FROM calls_hourly WHERE marker = true) GROUP BY r.day`,
     { from: range.from, to: range.to },
   );
   const days = new Map<string, { sealed?: Record<string, string>; base?: Record<string, string> }>();

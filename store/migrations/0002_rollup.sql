@@ -1,5 +1,5 @@
 -- Counted calls by recorded day and hour of the call, made once for each closed day (seal.ts). A day's marker is a
--- row of its partition, so data and seal come in one REPLACE PARTITION.
+-- row of its partition, so data and seal come in one REPLACE PARTITION; markers are sorted apart, to be found at once.
 CREATE TABLE IF NOT EXISTS calls_hourly
 (
     day Date,
@@ -29,7 +29,7 @@ CREATE TABLE IF NOT EXISTS calls_hourly
 )
 ENGINE = MergeTree
 PARTITION BY day
-ORDER BY (hour, team, server, tool, caller);
+ORDER BY (marker, hour, team, server, tool, caller);
 
 -- The same, as the base has it now: what a seal writes, and what stands for days that have none.
 CREATE OR REPLACE VIEW calls_live AS
@@ -59,7 +59,7 @@ CREATE OR REPLACE VIEW seal_horizon AS
 SELECT
     if(empty(days), toDate('1970-01-01'), days[1]) AS first,
     if(empty(days), toDate('1970-01-01'), days[1] + arrayCount((d, i) -> d = days[1] + (i - 1), days, arrayEnumerate(days))) AS horizon
-FROM (SELECT arraySort(groupUniqArray(day)) AS days FROM calls_hourly WHERE marker AND sealed_at <= now64(3) - INTERVAL 10 SECOND);
+FROM (SELECT arraySort(groupUniqArray(day)) AS days FROM calls_hourly WHERE marker = true AND sealed_at <= now64(3) - INTERVAL 10 SECOND);
 
 -- Sealed days and, around them, the same made live from `calls`.
 CREATE OR REPLACE VIEW calls_rollup AS
@@ -67,7 +67,7 @@ SELECT day, hour, team, cost_center, project, environment, caller, server, tool,
     errors, duration_us, tokens_arguments, tokens_result, tokens_definitions, cost_usd, cost_reported_usd,
     cost_metered_usd, cost_estimated_usd
 FROM calls_hourly
-WHERE NOT marker AND day >= (SELECT first FROM seal_horizon) AND day < (SELECT horizon FROM seal_horizon)
+WHERE marker = false AND day >= (SELECT first FROM seal_horizon) AND day < (SELECT horizon FROM seal_horizon)
 UNION ALL
 SELECT day, hour, team, cost_center, project, environment, caller, server, tool, model, cost_basis, counted_rows, calls,
     errors, duration_us, tokens_arguments, tokens_result, tokens_definitions, cost_usd, cost_reported_usd,
