@@ -61,12 +61,18 @@ export class Pump {
     this.#wake();
   }
 
-  /** Publishes without lingering; resolves when the spool is empty or `waitMs` have passed. */
+  /**
+   * Publishes without lingering. Resolves when the spool is empty, `waitMs` have passed, or, where the spool outlives
+   * the process, a batch fails: an end is not delayed for a destination that isn't there.
+   */
   async drain(waitMs: number): Promise<void> {
     this.#hurried = true;
     this.#wake();
     const deadline = performance.now() + waitMs;
-    while (this.#pending() && performance.now() < deadline && !this.#stop.signal.aborted) await sleep(5);
+    const failures = this.#failures;
+    const { durable } = this.#options.store;
+    const goesOn = (): boolean => (!durable || this.#failures <= failures) && !this.#stop.signal.aborted;
+    while (this.#pending() && goesOn() && performance.now() < deadline) await sleep(5);
   }
 
   /** Ends the pump; a batch in flight is given up and stays in the spool. */
