@@ -3,7 +3,7 @@
  * parent.
  */
 import { Kafka, logLevel } from 'kafkajs';
-import { openLog } from '../cli/roles/log.ts';
+import { ensureTopics, openLog } from '../cli/roles/log.ts';
 import { openConfiguredStore } from '../cli/roles/store.ts';
 import { startThread } from '../cli/roles/thread.ts';
 import { loadSettings } from '../cli/settings.ts';
@@ -29,6 +29,7 @@ const watch = setInterval(() => {
 /** Appends the load to the raw topic: one lane a partition. In a process of its own, so that no measurement has its memory. */
 async function fill(): Promise<number> {
   const log = await openLog(settings, home, silentLog);
+  await ensureTopics(log, settings, silentLog);
   const partitions = partitionsAt(await log.schedule(), Date.now());
   for (let partition = 0; partition < partitions; partition++) {
     let chunk: Parameters<typeof log.append>[0][number][] = [];

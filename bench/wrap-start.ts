@@ -145,6 +145,8 @@ try {
     }
     const first = (of: Round[]): number[] => of.map(({ firstAnswerMs }) => firstAnswerMs);
     const added = median(first(wrapped)) - median(first(direct));
+    // What a machine that does nothing else would show: the quickest of each.
+    const least = Math.min(...first(wrapped)) - Math.min(...first(direct));
     const rssMb = Math.max(...wrapped.map((each) => each.rssMb));
     const addedExit =
       median(wrapped.map(({ exitMs }) => exitMs)) - median(direct.map(({ exitMs }) => exitMs));
@@ -153,6 +155,7 @@ try {
       'direct ms': `${median(first(direct)).toFixed(0)} (${spread(first(direct))})`,
       'wrapped ms': `${median(first(wrapped)).toFixed(0)} (${spread(first(wrapped))})`,
       'added ms': added.toFixed(0),
+      'added ms, quickest': least.toFixed(0),
       'added a call ms': (
         median(wrapped.map((each) => each.secondAnswerMs)) - median(direct.map((each) => each.secondAnswerMs))
       ).toFixed(2),
@@ -161,6 +164,7 @@ try {
     });
     const key = name === 'server-everything' ? 'everything' : 'quick';
     metrics[`added_start_ms_${key}`] = Math.round(added * 10) / 10;
+    metrics[`added_start_ms_${key}_quickest`] = Math.round(least * 10) / 10;
     metrics[`rss_mb_${key}`] = Math.round(rssMb * 10) / 10;
     metrics[`added_exit_ms_${key}`] = Math.round(addedExit * 10) / 10;
   }

@@ -11,7 +11,7 @@ import type { EventLog } from '../../eventlog/port.ts';
 import { Health } from '../../telemetry/health.ts';
 import { registry } from '../../telemetry/metrics.ts';
 import { watchProcess } from '../../telemetry/process-metrics.ts';
-import { openLog } from './log.ts';
+import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
 import { openConfiguredStore } from './store.ts';
 
@@ -31,6 +31,11 @@ export async function startHttp(
   const embedded = config.log.brokers.length === 0 && config.store.url === undefined;
   const store = await openConfiguredStore(settings, home, log);
   const eventLog = await openLog(settings, home, log);
+  // Embedded it is done at once; brokers may be away, and events are taken meanwhile.
+  const stopping = new AbortController();
+  const topics = ensureTopics(eventLog, settings, log, stopping.signal);
+  if (eventLog.kind === 'embedded') await topics;
+  else topics.catch((error: unknown) => log.error({}, `the topics can't be made: ${messageOf(error)}`));
   const queries = openQueries(store);
   const { sink, close: closeSink } = ingestSink(eventLog, { settings, home, log });
   const health = new Health();
@@ -56,6 +61,7 @@ export async function startHttp(
     clock: systemClock,
   });
   const stop = async (): Promise<void> => {
+    stopping.abort();
     await app.close();
     await closeSink();
     await queries.close();

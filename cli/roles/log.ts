@@ -1,23 +1,41 @@
+import { messageOf, ToolmeterError } from '../../core/errors.ts';
 import type { Home } from '../../core/home.ts';
 import type { Log } from '../../core/log.ts';
+import { retry } from '../../core/retry.ts';
 import type { EventLog } from '../../eventlog/port.ts';
 import { topicSpecs } from '../../schemas/topics.ts';
 import { readSecret, type Settings } from '../settings.ts';
 
 const DAY_MS = 86_400_000;
 
-/** The log that the configuration names, with its topics made. */
+/** Failures that pass: brokers that are not there yet, and topics that they have not told each other of. */
+const PASSING = new Set(['TM_LOG_UNAVAILABLE', 'TM_TOPIC_UNKNOWN']);
+
+/** The log that the configuration names; its topics may still be missing. */
 export async function openLog({ config }: Settings, home: Home, log: Log): Promise<EventLog> {
-  const embedded = config.log.brokers.length === 0;
-  const eventLog = embedded ? await openEmbedded(home, log) : await openKafka(config.log, log);
-  await eventLog.ensureTopics(
-    topicSpecs(config.log.partitions ?? (embedded ? 1 : 6), {
-      raw: config.log.raw_retention_days * DAY_MS,
-      calls: config.log.calls_retention_days * DAY_MS,
-      dlq: config.log.dlq_retention_days * DAY_MS,
-    }),
-  );
-  return eventLog;
+  return config.log.brokers.length === 0 ? openEmbedded(home, log) : openKafka(config.log, log);
+}
+
+/** Makes the log's topics. Waits for brokers that are not there, and says so, until `signal` aborts. */
+export async function ensureTopics(
+  eventLog: EventLog,
+  { config }: Settings,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<void> {
+  const specs = topicSpecs(config.log.partitions ?? (eventLog.kind === 'embedded' ? 1 : 6), {
+    raw: config.log.raw_retention_days * DAY_MS,
+    calls: config.log.calls_retention_days * DAY_MS,
+    dlq: config.log.dlq_retention_days * DAY_MS,
+  });
+  await retry(() => eventLog.ensureTopics(specs), {
+    pauseMs: 200,
+    maxPauseMs: 5_000,
+    attempts: Number.POSITIVE_INFINITY,
+    retryable: (error) => error instanceof ToolmeterError && PASSING.has(error.code),
+    onRetry: (error, attempt) => log.warn({ attempt }, `waiting for the log: ${messageOf(error)}`),
+    ...(signal !== undefined && { signal }),
+  });
 }
 
 async function openEmbedded(home: Home, log: Log): Promise<EventLog> {

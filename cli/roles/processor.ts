@@ -13,7 +13,7 @@ import { createTokenCounter } from '../../processors/tokens/index.ts';
 import { tokensStage } from '../../processors/tokens/stage.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import { observeProcessed } from '../../telemetry/observe.ts';
-import { openLog } from './log.ts';
+import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
 
 const DAY_MS = 86_400_000;
@@ -22,6 +22,7 @@ const DAY_MS = 86_400_000;
 export async function startProcessor({ settings, home, log }: RoleContext): Promise<Role> {
   const { config } = settings;
   const eventLog = await openLog(settings, home, log);
+  await ensureTopics(eventLog, settings, log);
   const directory = openDirectory(config.directory, { log });
   const catalog = openCatalog(config.prices, { log });
   const stages = pipeline({
@@ -60,6 +61,7 @@ export async function startProcessor({ settings, home, log }: RoleContext): Prom
         detail: lastError ?? `partitions ${subscription.partitions().join(', ')}`,
       },
       { name: 'directory', ...directory.status() },
+      { name: 'prices', ...catalog.status() },
     ],
     stop: async () => {
       await subscription.close();

@@ -6,7 +6,7 @@ import { migrate } from '../../store/migrate.ts';
 import { startSink } from '../../store/sink.ts';
 import { observeInserted } from '../../telemetry/observe.ts';
 import { readSecret, type Settings } from '../settings.ts';
-import { openLog } from './log.ts';
+import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
 
 /** The store that the configuration names: ClickHouse over HTTP, or the embedded engine under the home folder. */
@@ -27,6 +27,7 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
   await migrate(client, log);
   await client.close();
   const eventLog = await openLog(settings, home, log);
+  await ensureTopics(eventLog, settings, log);
   let retries = 0;
   const sink = startSink({
     eventLog,

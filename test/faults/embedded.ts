@@ -4,11 +4,6 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { random } from '../../bench/load.ts';
-import { openConfiguredStore } from '../../cli/roles/store.ts';
-import { loadSettings } from '../../cli/settings.ts';
-import { openHome } from '../../core/home.ts';
-import { silentLog } from '../../core/log.ts';
-import { formatUsd } from '../../core/money.ts';
 import { sleep } from '../../core/retry.ts';
 import {
   freePort,
@@ -17,7 +12,8 @@ import {
   startToolmeter,
   untilReady,
 } from '../support/toolmeter.ts';
-import { costOf, FAULT_PRICES, readTruth } from './truth.ts';
+import { type Tally, tally } from './tally.ts';
+import { FAULT_PRICES, readTruth } from './truth.ts';
 
 export interface FaultOptions {
   readonly calls: number;
@@ -28,25 +24,9 @@ export interface FaultOptions {
   readonly report: (line: string) => void;
 }
 
-/** What was found after the storm; a test compares, a command prints. */
-export interface FaultResult {
+export interface FaultResult extends Tally {
   readonly kills: number;
   readonly collectorKills: number;
-  readonly intended: number;
-  readonly committed: number;
-  readonly rows: number;
-  readonly distinct: number;
-  /** Confirmed as committed, and not in the table. */
-  readonly lost: number;
-  /** In the table, and never intended. */
-  readonly invented: number;
-  readonly costUsd: string;
-  readonly expectedCostUsd: string;
-  readonly rollupCalls: number;
-  readonly rollupCostUsd: string;
-  readonly missing: number;
-  readonly dead: number;
-  readonly ledgerLanded: number;
 }
 
 const GENERATOR = fileURLToPath(new URL('./generator.ts', import.meta.url));
@@ -107,7 +87,7 @@ export async function embeddedFaults(options: FaultOptions): Promise<FaultResult
     await once(startGenerator([truth, String(first), '1', '1000'], { ...env, FAULTS_LAST: '1' }), 'exit');
     await settle(url, readTruth(truthFiles).committed.size, report);
     await running.kill('SIGTERM');
-    return { kills, collectorKills, ...(await count(env, truthFiles)) };
+    return { kills, collectorKills, ...(await tally(env, truthFiles)) };
   } catch (error) {
     report(running.output());
     throw error;
@@ -117,7 +97,8 @@ export async function embeddedFaults(options: FaultOptions): Promise<FaultResult
   }
 }
 
-function startGenerator(args: string[], env: Record<string, string>): ChildProcess {
+/** A collector that commits calls; see `generator.ts`. */
+export function startGenerator(args: string[], env: Record<string, string>): ChildProcess {
   return spawn(process.execPath, [GENERATOR, ...args], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'inherit', 'inherit'],
@@ -141,47 +122,4 @@ async function settle(url: string, atLeast: number, report: (line: string) => vo
     last = calls;
     await sleep(2_500);
   }
-}
-
-async function count(
-  env: Record<string, string>,
-  truthFiles: readonly string[],
-): Promise<Omit<FaultResult, 'kills' | 'collectorKills'>> {
-  const truth = readTruth(truthFiles);
-  const home = openHome(env.TOOLMETER_HOME as string);
-  const store = await openConfiguredStore(loadSettings(null, env), home, silentLog);
-  try {
-    const client = await store.newClient();
-    const rows = await client.query<{ event_id: string }>('SELECT event_id FROM calls');
-    const [sums] = await client.query<{ cost: string }>('SELECT toString(sum(cost_usd)) AS cost FROM calls');
-    const [rollup] = await client.query<{ calls: string; cost: string }>(
-      'SELECT toString(sum(calls)) AS calls, toString(sum(cost_usd)) AS cost FROM calls_rollup',
-    );
-    const [ledger] = await client.query<{ missing: string; dead: string; landed: string }>(
-      'SELECT toString(sum(missing_count)) AS missing, toString(sum(dead)) AS dead, toString(sum(landed)) AS landed FROM completeness FINAL',
-    );
-    const ids = new Set(rows.map(({ event_id }) => event_id));
-    return {
-      intended: truth.intended.size,
-      committed: truth.committed.size,
-      rows: rows.length,
-      distinct: ids.size,
-      lost: [...truth.committed].filter((id) => !ids.has(id)).length,
-      invented: [...ids].filter((id) => !truth.intended.has(id)).length,
-      costUsd: trim(sums?.cost),
-      expectedCostUsd: formatUsd(costOf(ids, truth)),
-      rollupCalls: Number(rollup?.calls),
-      rollupCostUsd: trim(rollup?.cost),
-      missing: Number(ledger?.missing),
-      dead: Number(ledger?.dead),
-      ledgerLanded: Number(ledger?.landed),
-    };
-  } finally {
-    await store.close();
-  }
-}
-
-/** ClickHouse writes all twelve digits. */
-function trim(decimal: string | undefined): string {
-  return (decimal ?? '').replace(/(\.\d*?)0+$/, '$1').replace(/\.$/, '');
 }

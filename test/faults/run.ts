@@ -1,6 +1,8 @@
-/** `npm run test:faults [-- --calls N] [-- --kills N] [-- --seed N] [-- --json]`: the fault test, whole. */
+/** `npm run test:faults [-- --calls N] [-- --kills N] [-- --seed N] [-- --kafka] [-- --json]`: the fault test, whole. */
 import { parseArgs } from 'node:util';
 import { embeddedFaults } from './embedded.ts';
+import { kafkaFaults } from './kafka.ts';
+import { isWhole } from './tally.ts';
 
 const { values } = parseArgs({
   options: {
@@ -8,11 +10,13 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '30' },
     rate: { type: 'string', default: '1000' },
     seed: { type: 'string', default: String(Date.now() % 100_000) },
+    kafka: { type: 'boolean' },
     json: { type: 'boolean' },
   },
 });
 process.stderr.write(`seed ${values.seed}\n`);
-const result = await embeddedFaults({
+const faults = values.kafka ? kafkaFaults : embeddedFaults;
+const result = await faults({
   calls: Number(values.calls),
   kills: Number(values.kills),
   perSecond: Number(values.rate),
@@ -20,16 +24,7 @@ const result = await embeddedFaults({
   report: (line) => process.stderr.write(`${line}\n`),
 });
 for (const [name, value] of Object.entries(result)) process.stdout.write(`${name.padEnd(18)} ${value}\n`);
-const whole =
-  result.lost === 0 &&
-  result.invented === 0 &&
-  result.missing === 0 &&
-  result.dead === 0 &&
-  result.rows === result.distinct &&
-  result.rows === result.ledgerLanded &&
-  result.costUsd === result.expectedCostUsd &&
-  result.rollupCalls === result.rows &&
-  result.rollupCostUsd === result.expectedCostUsd;
+const whole = isWhole(result);
 process.stdout.write(whole ? 'nothing lost, nothing twice\n' : 'NOT WHOLE\n');
 if (values.json)
   process.stdout.write(
