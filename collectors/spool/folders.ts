@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { messageOf } from '../../core/errors.ts';
 import { uuidv7 } from '../../core/ids.ts';
 import type { Log } from '../../core/log.ts';
+import { sleep } from '../../core/retry.ts';
 import type { Binding } from './destination.ts';
 import { takeOver } from './numbering.ts';
 import { type Sqlite, SqliteStore } from './sqlite-store.ts';
@@ -10,8 +11,8 @@ import type { LaneRow, SpoolStore } from './store.ts';
 
 const FILE = 'spool.sqlite';
 /** Records that are moved from one spool to another at a time. */
-const MOVE_RECORDS = 500;
-const MOVE_BYTES = 1024 * 1024;
+const MOVE_RECORDS = 200;
+const MOVE_BYTES = 256 * 1024;
 /** A folder whose making was interrupted is cleared away after this long. Milliseconds. */
 const UNFINISHED_MS = 3_600_000;
 
@@ -49,45 +50,62 @@ export function openFolder(options: FolderOptions): SqliteStore {
 
 /**
  * Moves what other spools without a living owner hold into `own`, and removes them: what a process leaves behind is
- * sent by whoever comes next. A crash in between sends records twice, which dedupe forgives.
+ * sent by whoever comes next. It gives way to the event loop between pages, since this is another one's process. A
+ * crash in between sends records twice, which dedupe forgives.
  * @returns how many spools were moved.
  */
-export function adoptOrphans(options: FolderOptions, own: SpoolStore, maxBytes: number): number {
+export async function adoptOrphans(
+  options: FolderOptions,
+  own: SpoolStore,
+  maxBytes: number,
+  signal: AbortSignal,
+): Promise<number> {
   let moved = 0;
   for (const { store, path } of orphans(options, own.instance)) {
-    if (own.size.bytes + store.size.bytes > maxBytes) {
+    try {
+      if (own.size.bytes + store.size.bytes > maxBytes) continue;
+      if (!(await move(store, own, signal))) return moved;
+      own.sync();
+      store.retire();
+    } finally {
       store.close();
-      continue;
     }
-    move(store, own);
-    own.sync();
-    store.retire();
-    store.close();
     rmSync(path, { recursive: true, force: true, maxRetries: 3 });
     moved++;
   }
   return moved;
 }
 
-function move(from: SqliteStore, to: SpoolStore): void {
-  let nextLane = Math.max(0, ...to.lanes().map((lane) => lane.id)) + 1;
-  const lanes = new Map<number, LaneRow>(from.lanes().map((lane) => [lane.id, { ...lane, id: nextLane++ }]));
+/** False where it was broken off. */
+async function move(from: SqliteStore, to: SpoolStore, signal: AbortSignal): Promise<boolean> {
+  const rows = from.lanes();
+  let lanes: ReadonlyMap<number, LaneRow> | null = null;
   for (let after = 0; ; ) {
     const page = from.read(after, MOVE_RECORDS, MOVE_BYTES);
     const last = page.at(-1);
-    if (last === undefined) return;
+    if (last === undefined) return true;
+    if (after > 0) await sleep(1, signal, true);
+    if (signal.aborted) return false;
+    const known: ReadonlyMap<number, LaneRow> = lanes ?? renumbered(rows, to);
     to.commit({
-      lanes: after === 0 ? [...lanes.values()] : [],
+      lanes: lanes === null ? [...known.values()] : [],
       records: page.map(({ lane, head, value }) => ({
-        lane: lane === null ? null : (lanes.get(lane)?.id ?? null),
+        lane: lane === null ? null : (known.get(lane)?.id ?? null),
         head,
         value,
       })),
       journal: [],
       unjournal: [],
     });
+    lanes = known;
     after = last.id;
   }
+}
+
+/** The lanes of another spool under row ids that are free in this one. */
+function renumbered(lanes: readonly LaneRow[], to: SpoolStore): Map<number, LaneRow> {
+  let id = to.freeLaneIds(lanes.length);
+  return new Map(lanes.map((lane) => [lane.id, { ...lane, id: id++ }]));
 }
 
 interface Orphan {

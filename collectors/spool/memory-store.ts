@@ -10,6 +10,7 @@ export class MemoryStore implements SpoolStore {
   readonly #journal = new Map<string, JournalRow>();
   #records: StoredRecord[] = [];
   #nextId = 1;
+  #nextLane = 1;
   #bytes = 0;
 
   get size(): { records: number; bytes: number } {
@@ -36,6 +37,11 @@ export class MemoryStore implements SpoolStore {
 
   lanes(): LaneRow[] {
     return [...this.#lanes.values()].map((lane) => ({ ...lane }));
+  }
+
+  freeLaneIds(count: number): number {
+    this.#nextLane += count;
+    return this.#nextLane - count;
   }
 
   journal(): JournalRow[] {

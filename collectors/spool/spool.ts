@@ -85,6 +85,8 @@ export class Spool implements ForwardingOutbox {
   #numbering: Numbering | null = null;
   #pump: Pump | null = null;
   #maxBytes = 0;
+  #adopting: Promise<void> | null = null;
+  readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | null = null;
   readonly #intervals: NodeJS.Timeout[] = [];
   #pressed = false;
@@ -216,8 +218,8 @@ export class Spool implements ForwardingOutbox {
     const store = this.#openDisk() ?? new MemoryStore();
     this.#store = store;
     this.#maxBytes = this.#options.maxBytes ?? (store.durable ? MAX_BYTES : MEMORY_MAX_BYTES);
-    const firstLane = Math.max(0, ...store.lanes().map((lane) => lane.id)) + 1;
-    this.#numbering = new Numbering(this.#binding, store.instance, this.#options.lanes ?? 1, firstLane);
+    const laneCount = this.#options.lanes ?? 1;
+    this.#numbering = new Numbering(this.#binding, store.instance, laneCount, store.freeLaneIds(laneCount));
     this.#pump = new Pump({
       store,
       sender: this.#sender(),
@@ -267,12 +269,17 @@ export class Spool implements ForwardingOutbox {
   }
 
   #adopt(): void {
-    if (this.#store === null || this.#folder === null) return;
-    try {
-      if (adoptOrphans(this.#folder, this.#store, this.#maxBytes) > 0) this.#pump?.wake();
-    } catch (error) {
-      this.#log.warn({ err: error }, "Other spools can't be taken over yet");
-    }
+    if (this.#store === null || this.#folder === null || this.#adopting !== null) return;
+    this.#adopting = adoptOrphans(this.#folder, this.#store, this.#maxBytes, this.#stop.signal)
+      .then((moved) => {
+        if (moved > 0) this.#pump?.wake();
+      })
+      .catch((error: unknown) => {
+        this.#log.warn({ err: error }, "Other spools can't be taken over yet");
+      })
+      .finally(() => {
+        this.#adopting = null;
+      });
   }
 
   #sayAlive(): void {
@@ -415,7 +422,15 @@ export class Spool implements ForwardingOutbox {
       for (const lane of numbering.opened()) draft.end(lane);
       if (!draft.empty) this.#commit(draft);
     }
-    await this.#pump?.drain(waitMs);
+    const deadline = performance.now() + waitMs;
+    if (this.#adopting !== null) {
+      const enough = new AbortController();
+      await Promise.race([this.#adopting, sleep(waitMs, enough.signal)]);
+      enough.abort();
+    }
+    this.#stop.abort();
+    await this.#adopting;
+    await this.#pump?.drain(Math.max(0, deadline - performance.now()));
     await this.#pump?.stop();
     this.#store?.close();
     this.#store = null;

@@ -12,16 +12,19 @@ const LAYOUT = `
     last INTEGER NOT NULL, dropped INTEGER NOT NULL, gapped INTEGER NOT NULL, ended INTEGER NOT NULL
   ) STRICT;
   CREATE TABLE records (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER, head TEXT NOT NULL, value ANY NOT NULL, bytes INTEGER NOT NULL
+    -- The value last: what is left of it then lies in pages that counting never reads.
+    id INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER, bytes INTEGER NOT NULL, head TEXT NOT NULL, value ANY NOT NULL
   ) STRICT;
   CREATE TABLE journal (
-    lane INTEGER NOT NULL, seq INTEGER NOT NULL, head TEXT NOT NULL, value TEXT NOT NULL, bytes INTEGER NOT NULL,
+    lane INTEGER NOT NULL, seq INTEGER NOT NULL, bytes INTEGER NOT NULL, head TEXT NOT NULL, value TEXT NOT NULL,
     PRIMARY KEY (lane, seq)
   ) STRICT, WITHOUT ROWID;
 `;
 
 /** Free pages beyond which some are given back to the disk after a removal; SQLite's page has 4 KiB. */
 const SPARE_PAGES = 1024;
+/** Given back at a time: more than a batch frees, little enough not to be felt. */
+const GIVE_BACK_PAGES = 256;
 
 /** Who a folder belongs to and where its events go. */
 export interface SpoolMeta {
@@ -51,6 +54,7 @@ export class SqliteStore implements SpoolStore {
     'begin' | 'commit' | 'lane' | 'record' | 'journal' | 'unjournal' | 'read' | 'remove' | 'span',
     StatementSync
   >;
+  #nextLane: number;
   #records: number;
   #bytes: number;
 
@@ -71,13 +75,15 @@ export class SqliteStore implements SpoolStore {
     const journal = db.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM journal').get() as {
       bytes: number;
     };
+    const { top } = db.prepare('SELECT coalesce(max(id), 0) AS top FROM lanes').get() as { top: number };
+    this.#nextLane = top + 1;
     this.#records = count;
     this.#bytes = bytes + journal.bytes;
     this.#statements = {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
       lane: db.prepare('INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
-      record: db.prepare('INSERT INTO records (lane, head, value, bytes) VALUES (?, ?, ?, ?)'),
+      record: db.prepare('INSERT INTO records (lane, bytes, head, value) VALUES (?, ?, ?, ?)'),
       journal: db.prepare('INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?)'),
       unjournal: db.prepare('DELETE FROM journal WHERE lane = ? AND seq = ? RETURNING bytes'),
       read: db.prepare('SELECT id, lane, head, value, bytes FROM records WHERE id > ? ORDER BY id LIMIT ?'),
@@ -155,7 +161,7 @@ export class SqliteStore implements SpoolStore {
       }
       for (const row of commit.journal) {
         const size = storedBytes(row);
-        journal.run(row.lane, row.seq, row.head, row.value, size);
+        journal.run(row.lane, row.seq, size, row.head, row.value);
         bytes += size;
       }
       for (const row of commit.records) bytes += this.#insert(record, row);
@@ -166,7 +172,7 @@ export class SqliteStore implements SpoolStore {
 
   #insert(statement: StatementSync, row: NewStored): number {
     const size = storedBytes(row);
-    statement.run(row.lane, row.head, row.value, size);
+    statement.run(row.lane, size, row.head, row.value);
     return size;
   }
 
@@ -176,6 +182,11 @@ export class SqliteStore implements SpoolStore {
       'ended'
     > & { ended: number })[];
     return rows.map((row) => ({ ...row, ended: row.ended !== 0 }));
+  }
+
+  freeLaneIds(count: number): number {
+    this.#nextLane += count;
+    return this.#nextLane - count;
   }
 
   journal(): JournalRow[] {
@@ -205,7 +216,7 @@ export class SqliteStore implements SpoolStore {
     });
     this.#records -= gone.count;
     this.#bytes -= gone.bytes;
-    if (this.#records === 0) this.#giveBack();
+    this.#giveBack();
   }
 
   sync(): void {
@@ -244,7 +255,7 @@ export class SqliteStore implements SpoolStore {
     const { freelist_count: free } = this.#db.prepare('PRAGMA freelist_count').get() as {
       freelist_count: number;
     };
-    if (free > SPARE_PAGES) this.#db.exec(`PRAGMA incremental_vacuum(${free - SPARE_PAGES})`);
+    if (free > SPARE_PAGES) this.#db.exec(`PRAGMA incremental_vacuum(${GIVE_BACK_PAGES})`);
   }
 }
 

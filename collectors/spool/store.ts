@@ -49,6 +49,8 @@ export interface SpoolStore {
   readonly instance: string;
   commit(commit: Commit): void;
   lanes(): LaneRow[];
+  /** The first of `count` row ids for lanes that nobody else gets. */
+  freeLaneIds(count: number): number;
   journal(): JournalRow[];
   /** The oldest records after an id, in order; at least one where there is one. */
   read(afterId: number, maxRecords: number, maxBytes: number): StoredRecord[];
