@@ -1,4 +1,5 @@
 import type { LogRecord } from '../eventlog/port.ts';
+import { HEADER } from '../schemas/record.ts';
 import { type Line, type Place, rawOffsetOf, recordedMonth, type Table } from './rows.ts';
 
 /** Bounds of one insert: one block of one table partition. */
@@ -70,9 +71,17 @@ export interface Refusal {
   readonly message: string;
 }
 
+/** A row of the table that is inserted exactly once. */
+export interface MainRow {
+  readonly record: LogRecord;
+  readonly json: Buffer;
+  /** Of a replayed dead letter, the raw offset: its row may have come by an earlier replay. Else null. */
+  readonly replayed: bigint | null;
+}
+
 /** The rows of a range, by table, in the log's order. */
 export interface RangeRows {
-  readonly main: readonly { readonly record: LogRecord; readonly json: Buffer }[];
+  readonly main: readonly MainRow[];
   readonly extras: readonly { readonly record: LogRecord; readonly table: Table; readonly json: Buffer }[];
   readonly refused: readonly Refusal[];
   /** Highest raw offset after the range. */
@@ -81,7 +90,8 @@ export interface RangeRows {
 
 /**
  * Sorts a range's records into rows. A calls row whose raw offset is not above all before it was made from a raw
- * record that has had its row: it is refused, whatever wrote it.
+ * record that has had its row: it is refused, whatever wrote it. (A replay of a refused row comes late by nature: it is
+ * let through, and marked.)
  */
 export function rowsOf(
   records: readonly LogRecord[],
@@ -90,7 +100,7 @@ export function rowsOf(
   toLine: (record: LogRecord, place: Place) => Line,
   rawBefore: bigint,
 ): RangeRows {
-  const rows: { record: LogRecord; json: Buffer }[] = [];
+  const rows: MainRow[] = [];
   const extras: { record: LogRecord; table: Table; json: Buffer }[] = [];
   const refused: Refusal[] = [];
   let raw = rawBefore;
@@ -104,9 +114,10 @@ export function rowsOf(
       extras.push({ record, table: line.table, json: line.json });
       continue;
     }
-    if (main === 'calls') {
-      const rawOffset = rawOffsetOf(record.value);
-      if (rawOffset !== null && rawOffset <= raw) {
+    const rawOffset = main === 'calls' ? rawOffsetOf(record.value) : null;
+    const isReplay = record.headers[HEADER.replayOf] !== undefined;
+    if (rawOffset !== null && !isReplay) {
+      if (rawOffset <= raw) {
         refused.push({
           record,
           code: 'TM_STORE_ORDER',
@@ -114,9 +125,9 @@ export function rowsOf(
         });
         continue;
       }
-      if (rawOffset !== null) raw = rawOffset;
+      raw = rawOffset;
     }
-    rows.push({ record, json: line.json });
+    rows.push({ record, json: line.json, replayed: isReplay ? rawOffset : null });
   }
   return { main: rows, extras, refused, raw };
 }

