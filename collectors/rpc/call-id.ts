@@ -2,8 +2,7 @@ import { canonicalJson } from '../../core/canonical-json.ts';
 import { type HashKey, hmacBase64Url } from '../../core/keyed-hash.ts';
 import type { RequestId } from './message.ts';
 
-/** By this variable a wrapper tells the servers under it its nonce: both then derive the same call ids. */
-export const WRAP_NONCE_VARIABLE = 'TOOLMETER_WRAP_NONCE';
+export { WRAP_NONCE_VARIABLE } from './wrap-nonce.ts';
 
 /**
  * The id of a call that two observers of one connection arrive at without a word between them: HMAC-SHA256 with the

@@ -26,14 +26,16 @@ function copy(value: unknown, budget: { left: number }, depth: number): unknown 
     return out;
   }
   const prototype = Object.getPrototypeOf(value);
-  if ((prototype !== Object.prototype && prototype !== null) || 'toJSON' in value) return value;
-  const out: Record<string, unknown> = { ...(value as Record<string, unknown>) };
-  for (const key in out) {
-    const item = out[key];
-    if (typeof item === 'object' && item !== null) {
-      if (key === '__proto__') continue;
-      out[key] = copy(item, budget, depth + 1);
-    }
+  if (
+    (prototype !== Object.prototype && prototype !== null) ||
+    typeof (value as { toJSON?: unknown }).toJSON === 'function'
+  )
+    return value;
+  const out: Record<string, unknown> = {};
+  for (const key in value) {
+    const item = (value as Record<string, unknown>)[key];
+    if (key === '__proto__') Object.defineProperty(out, key, { value: item, enumerable: true });
+    else out[key] = typeof item === 'object' && item !== null ? copy(item, budget, depth + 1) : item;
   }
   return out;
 }

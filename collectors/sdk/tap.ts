@@ -89,7 +89,7 @@ class Tap {
       try {
         const call = tap.#arrived(message, extra);
         if (call === undefined) return handler.call(this, message, extra);
-        return scope.run(call, () => handler.call(this, message, extra));
+        return scope.run(call, Reflect.apply, handler, this, [message, extra]);
       } finally {
         tap.#delivering = undefined;
       }

@@ -4,6 +4,10 @@ import type { PendingCall } from '../../../collectors/spool/outbox.ts';
 import { observedCall } from '../../support/events.ts';
 import { KeptOutbox } from '../rpc/support.ts';
 
+const unexpected = (error: unknown): void => {
+  throw error;
+};
+
 const pending = (): PendingCall => {
   const event = observedCall();
   return { event: () => event };
@@ -15,7 +19,7 @@ test('nothing is opened before a call, and calls from before it is open are not 
   const outbox = new LazyOutbox(async () => {
     opened++;
     return inner;
-  }, expect.unreachable);
+  }, unexpected);
   expect(opened).toBe(0);
   const [first, second] = [pending(), pending()];
   outbox.begin(first);
@@ -60,7 +64,7 @@ test('an outbox that can’t be opened: told once a try, calls counted as droppe
 });
 
 test('calls that wait are bounded', async () => {
-  const outbox = new LazyOutbox(() => new Promise(() => {}), expect.unreachable);
+  const outbox = new LazyOutbox(() => new Promise(() => {}), unexpected);
   for (let i = 0; i < 10_050; i++) outbox.end(pending());
   expect(outbox.stats()).toMatchObject({ buffered: 10_000, dropped: 50 });
 });
