@@ -6,6 +6,8 @@ import { messageOf, ToolmeterError } from './errors.ts';
 import { uuidv7 } from './ids.ts';
 import type { HashKey } from './keyed-hash.ts';
 
+export { isDisabled } from './disabled.ts';
+
 /** Default address of the ingest and query API of `toolmeter up`. */
 export const DEFAULT_PORT = 7077;
 export const DEFAULT_URL = `http://127.0.0.1:${DEFAULT_PORT}`;
@@ -19,12 +21,6 @@ export function homePath(env: Env = process.env): string {
     return join(env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'toolmeter');
   if (platform() === 'darwin') return join(homedir(), 'Library', 'Application Support', 'toolmeter');
   return join(env.XDG_DATA_HOME || join(homedir(), '.local', 'share'), 'toolmeter');
-}
-
-/** True where every interceptor must be a no-op (`TOOLMETER_DISABLED=1`). */
-export function isDisabled(env: Env = process.env): boolean {
-  const value = env.TOOLMETER_DISABLED;
-  return value !== undefined && value !== '' && value !== '0' && value.toLowerCase() !== 'false';
 }
 
 /** What lies where under the home folder, and the keys that it holds. */

@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { isDisabled } from '../../core/home.ts';
+import { isDisabled } from '../../core/disabled.ts';
 import { sleep } from '../../core/retry.ts';
-import { WRAP_NONCE_VARIABLE } from '../rpc/call-id.ts';
+import { WRAP_NONCE_VARIABLE } from '../rpc/wrap-nonce.ts';
 import type { Outbox } from '../spool/outbox.ts';
 import { exitCodeOf, passSignals, startChild, stderrMode } from './child.ts';
 import { drain, pass } from './pass.ts';
@@ -44,7 +43,7 @@ export interface WrapOptions {
 export async function wrap(options: WrapOptions): Promise<number> {
   const signals = passSignals();
   const disabled = isDisabled(options.env);
-  const nonce = randomBytes(18).toString('base64url');
+  const nonce = newNonce();
   const child = await startChild(
     options.command,
     options.args,
@@ -124,7 +123,11 @@ async function meterChild(
     orphan();
   });
 
-  tap.open(() => import('./meter.ts').then(({ openMeter }) => openMeter({ ...options, nonce, warn })));
+  tap.open(() =>
+    import('./meter.ts').then(({ openMeter }) =>
+      openMeter({ maxMessageBytes: DEFAULT_MAX_MESSAGE_BYTES, ...options, nonce, warn }),
+    ),
+  );
 
   const exitCode = await exited;
   childEnded.abort();
@@ -156,6 +159,15 @@ async function lastOutput(ended: Promise<unknown>, lastOutputMs: () => number): 
     if (!waiting && silentMs >= SILENCE_MS) return;
     await sleep(waiting ? POLL_MS : SILENCE_MS - silentMs, over.signal);
   }
+}
+
+/**
+ * No other wrapper's. It need not be secret, since what is derived from it is keyed; so the child's start doesn't
+ * wait until node:crypto is loaded (6 ms).
+ */
+function newNonce(): string {
+  const random = (): string => Math.random().toString(36).slice(2).padEnd(10, '0');
+  return `${Date.now().toString(36)}-${process.pid.toString(36)}-${random()}${random()}`;
 }
 
 /** One line on standard error, where MCP clients keep a server's diagnostics. */

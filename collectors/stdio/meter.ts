@@ -9,11 +9,12 @@ import { CAPTURE_MAX_BYTES } from '../capture.ts';
 import { RpcTracker } from '../rpc/tracker.ts';
 import { destinationFromEnv, type Outbox, openOutbox } from '../spool/index.ts';
 import { feedAnswer, feedRequest } from './feed.ts';
-import { DEFAULT_MAX_MESSAGE_BYTES, type WrapOptions } from './index.ts';
+import type { WrapOptions } from './index.ts';
 import { LineSplitter } from './lines.ts';
 import type { Meter } from './tap.ts';
 
 export interface MeterOptions extends WrapOptions {
+  readonly maxMessageBytes: number;
   readonly nonce: string;
   /** Says one sentence to whoever runs the wrapper. */
   readonly warn: (sentence: string) => void;
@@ -45,15 +46,15 @@ export async function openMeter(options: MeterOptions): Promise<Meter> {
     callKey: home.keys.call,
     nonce: options.nonce,
   });
-  const maxBytes = options.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
+  const { maxMessageBytes } = options;
   let arrivedMs = 0;
   const client = new LineSplitter(
     feedRequest(tracker, () => arrivedMs),
-    maxBytes,
+    maxMessageBytes,
   );
   const server = new LineSplitter(
     feedAnswer(tracker, () => arrivedMs),
-    maxBytes,
+    maxMessageBytes,
   );
   return {
     fromClient(chunk, at) {
