@@ -1,4 +1,4 @@
-import { assignedAt, flagAt, nameBefore, statedAt } from './assignments.ts';
+import { assignedAt, elementAt, flagAt, nameBefore, statedAt } from './assignments.ts';
 import { disguisedEmailAt, emailAt } from './email.ts';
 import { ibanAt } from './iban.ts';
 import { ipv6At } from './ip.ts';
@@ -87,6 +87,8 @@ export function markedAt(segment: Segment, at: number, code: number, floor: numb
     case 91: // [
     case 123: // {
       return disguise(segment, at, next, floor);
+    case 60: // <
+      return isLetter(next) ? elementAt(segment, at) : undefined;
     case 61: // =
       return assignedAt(segment, at, ...nameBefore(segment, at, floor));
     default: // :

@@ -53,14 +53,18 @@ export function flagAt(segment: Segment, start: number, end: number): Hit | unde
   return rule === undefined ? undefined : valueAt(segment, end + 1, rule, false, name);
 }
 
+const STATED =
+  /(?:^|[^a-z])(password|passcode|passphrase|pin|pin code|cvv|api key|secret key|access token)\s{1,3}(?:is|was)$/i;
+
 /** The secret after `password is`, which ends at `at`. */
 export function statedAt(segment: Segment, at: number): Hit | undefined {
-  const name =
-    /(?:^|[^a-z])(password|passcode|passphrase|pin|pin code|cvv|api key|secret key|access token)\s{1,3}(?:is|was)$/.exec(
-      segment.before(at),
-    );
+  // `at` is after "is" or "was": the word before ends like one of the names, or it is none.
+  const last = segment.code(at - 4) | 32;
+  if (last !== 100 && last !== 101 && last !== 110 && last !== 118 && last !== 121 && last !== 32)
+    return undefined;
+  const name = STATED.exec(segment.text.slice(Math.max(0, at - 24), at));
   if (name === null) return undefined;
-  const rule = keyInfo((name[1] as string).replace(' ', '_')).rule;
+  const rule = keyInfo((name[1] as string).toLowerCase().replace(' ', '_')).rule;
   if (rule === undefined) return undefined;
   let from = at;
   while (from < at + 4 && (segment.code(from) === 32 || segment.code(from) === 58)) from++;
