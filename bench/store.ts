@@ -1,7 +1,7 @@
 /**
  * `npm run bench:store [-- --json] [--rows N] [--rounds N]`: rows a second into the embedded store, in batches of 10,000:
- * objects through the bare client, ready NDJSON through ours, and the sink from the log, interleaved; and how long the
- * API's questions take on what is there then. Medians and spread.
+ * objects through the bare client, ready NDJSON through ours, and the sink from the log, interleaved; how fresh
+ * the table is at a steady pace; and how long the API's questions take on what is there then. Medians and spread.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -9,6 +9,7 @@ import { createClient } from '@clickhouse/client';
 import { createChdbConnection } from 'chdb/connection';
 import { uuidv7 } from '../core/ids.ts';
 import { silentLog } from '../core/log.ts';
+import { sleep } from '../core/retry.ts';
 import { openEmbeddedLog } from '../eventlog/embedded/index.ts';
 import type { LogRecord } from '../eventlog/port.ts';
 import { callRecord } from '../processors/outputs.ts';
@@ -23,7 +24,7 @@ import { callsLine } from '../store/rows.ts';
 import { startSink } from '../store/sink.ts';
 import { scratchFolder } from '../test/support/toolmeter.ts';
 import { mixedCalls } from './load.ts';
-import { conditions, emit, spread } from './support.ts';
+import { conditions, emit, percentile, spread } from './support.ts';
 
 const { values } = parseArgs({
   options: {
@@ -168,6 +169,39 @@ async function sink(seed: number): Promise<number> {
   return seconds;
 }
 
+/** From the log's stamp of a range's oldest record to its commit, milliseconds, at 1,000 calls a second. */
+async function freshness(): Promise<number[]> {
+  const eventLog = await openEmbeddedLog({
+    path: join(scratch.path, 'log-fresh.sqlite'),
+    synchronous: 'NORMAL',
+  });
+  await eventLog.ensureTopics(topicSpecs(1));
+  const lags: number[] = [];
+  const running = startSink({
+    eventLog,
+    store,
+    log: silentLog,
+    onRange: (range) => {
+      if (range.rows > 0) lags.push(range.committedAtMs - range.recordedAtMs);
+    },
+  });
+  await running.ready;
+  const source = rows(99);
+  for (let n = 0; n < 250; n++) {
+    const records: ReturnType<typeof callRecord>[] = [];
+    for (let k = 0; k < 20; k++) {
+      const next = source.next();
+      if (!next.done) records.push(callRecord(next.value, 0));
+    }
+    await eventLog.append(records);
+    await sleep(20);
+  }
+  await sleep(1_000);
+  await running.close();
+  await eventLog.close();
+  return lags;
+}
+
 const ways = { objects, ndjson, sink };
 const rates: Record<keyof typeof ways, number[]> = { objects: [], ndjson: [], sink: [] };
 for (let round = 0; round < rounds; round++) {
@@ -178,6 +212,8 @@ for (let round = 0; round < rounds; round++) {
     rates[name].push(count / (await way(round + 1)));
   }
 }
+
+const lags = await freshness();
 
 const day = {
   from: new Date(Date.now() - 86_400_000).toISOString(),
@@ -208,11 +244,14 @@ emit({
     { measure: 'ready NDJSON by ours, rows/s', ...spread(rates.ndjson) },
     { measure: 'sink from the log, rows/s', ...spread(rates.sink) },
     { measure: 'sink / objects', ...spread(ratios) },
+    { measure: 'log to row at 1,000 calls/s, ms', ...spread(lags) },
     ...asks.map(({ measure, times }) => ({ measure, ...spread(times) })),
   ],
   metrics: {
     rows_per_s: spread(rates.sink).median,
     ratio_to_store_insert: spread(ratios).median,
+    fresh_p50_ms: percentile(lags, 0.5),
+    fresh_p99_ms: percentile(lags, 0.99),
     spend_ms: spread(asks[0]!.times).median,
     calls_ms: spread(asks[1]!.times).median,
     latency_ms: spread(asks[2]!.times).median,
