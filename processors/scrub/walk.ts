@@ -160,6 +160,8 @@ class Walk {
 
   run(outer: KeyInfo): readonly Edit[] {
     const rest = this.#walk(outer);
+    // A number that turned out to begin the rest is read again, as text.
+    while ((this.#edits.at(-1)?.start ?? -1) >= rest) this.#edits.pop();
     for (let frame = this.#frames.pop(); frame !== undefined; frame = this.#frames.pop()) this.#cutAt(frame);
     const covered = this.#edits.some((edit) => edit.end === this.#text.length && edit.start < rest);
     if (rest < this.#text.length && !covered) {

@@ -49,6 +49,7 @@ describe('JSON', () => {
     ['a lone number', ' 4111111111111111 ', ' "<card>" '],
     ['no JSON', 'ada@example.org, "a"', '<email>, "a"'],
     ['brackets that open no JSON', '[INFO] login of ada@example.org', '[INFO] login of <email>'],
+    ['a number that the rest begins with', '[376629109564551 345-664-5209', '[<card> <phone>'],
     ['numbers that are none', '[415-555-0132]', '[<phone>]'],
     ['a string that was cut', '{"a":"mail ada@example.org, an', '{"a":"mail <email>, an'],
     ['an escape that was cut', '{"a":"mail ada@example.org \\u00', '{"a":"mail <email> \\u00'],
