@@ -20,6 +20,11 @@ export function headOf(record: Omit<RawRecord, 'value'>): string {
   return JSON.stringify(record);
 }
 
+/** True for the head of an `open`. */
+export function isOpen(head: string): boolean {
+  return head.startsWith('{"kind":"open"');
+}
+
 export function recordOf(stored: { head: string; value: string | Uint8Array }): RawRecord {
   return { ...(JSON.parse(stored.head) as Omit<RawRecord, 'value'>), value: stored.value };
 }

@@ -416,6 +416,13 @@ export class Spool implements ForwardingOutbox {
     this.#forget();
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const interval of this.#intervals) clearInterval(interval);
+    if (this.#held.length > 0) {
+      this.#dropped += this.#held.length;
+      this.#log.error(
+        { code: 'TM_SPOOL_DISK', dropped: this.#held.length },
+        'The spool could not be written up to its end; these events are lost',
+      );
+    }
     const numbering = this.#numbering;
     if (numbering !== null && this.#held.length === 0) {
       const draft = numbering.draft();

@@ -210,9 +210,10 @@ export class SqliteStore implements SpoolStore {
   remove(first: number, last: number): void {
     const { span, remove } = this.#statements;
     const gone = span.get(first, last) as { count: number; bytes: number };
+    const isEmptied = gone.count === this.#records;
     this.#transaction(() => {
       remove.run(first, last);
-      this.#forgetEndedLanes();
+      if (isEmptied) this.#db.exec('DELETE FROM lanes WHERE ended = 1');
     });
     this.#records -= gone.count;
     this.#bytes -= gone.bytes;
@@ -243,12 +244,6 @@ export class SqliteStore implements SpoolStore {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
       throw error;
     }
-  }
-
-  #forgetEndedLanes(): void {
-    this.#db.exec(
-      'DELETE FROM lanes WHERE ended = 1 AND NOT EXISTS (SELECT 1 FROM records WHERE records.lane = lanes.id)',
-    );
   }
 
   #giveBack(): void {

@@ -29,24 +29,20 @@ export class IdBuckets {
   readonly #options: IdBucketsOptions;
   readonly #buckets = new Map<number, Bucket>();
   readonly #pending = new Map<string, { bucket: number; id: Uint8Array }>();
+  /** Ids in the buckets. */
+  #stored = 0;
 
   constructor(options: IdBucketsOptions) {
     this.#options = options;
   }
 
-  get size(): number {
-    let sum = this.#pending.size;
-    for (const { ids } of this.#buckets.values()) sum += ids.size;
-    return sum;
-  }
-
   get isFull(): boolean {
-    return this.size >= this.#options.maxIds;
+    return this.#stored + this.#pending.size >= this.#options.maxIds;
   }
 
   /** True where the id was added less than `keepMs` before `nowMs`. */
   has(id: Uint8Array, nowMs: number): boolean {
-    if (this.#pending.has(text(id))) return true;
+    if (this.#pending.size > 0 && this.#pending.has(text(id))) return true;
     for (const [number, { ids }] of this.#buckets)
       if (!this.#isOver(number, nowMs) && ids.has(id)) return true;
     return false;
@@ -64,7 +60,7 @@ export class IdBuckets {
   load(chunk: ForeignChunk, bytes: Uint8Array): void {
     const bucket = this.#bucket(chunk.bucket);
     for (let at = 0; at + ID_BYTES <= bytes.length; at += ID_BYTES)
-      bucket.ids.add(bytes.subarray(at, at + ID_BYTES));
+      if (bucket.ids.add(bytes.subarray(at, at + ID_BYTES))) this.#stored++;
     const filled = Math.floor(bytes.length / ID_BYTES);
     if (chunk.chunk < bucket.chunk || (chunk.chunk === bucket.chunk && filled < bucket.filled)) return;
     bucket.chunk = chunk.chunk;
@@ -81,6 +77,7 @@ export class IdBuckets {
     for (const { bucket: number, id } of this.#pending.values()) {
       const bucket = this.#bucket(number);
       if (!bucket.ids.add(id)) continue;
+      this.#stored++;
       bucket.bytes.set(id, bucket.filled * ID_BYTES);
       bucket.filled++;
       touched.add(number);
@@ -99,6 +96,7 @@ export class IdBuckets {
     for (const [number, bucket] of this.#buckets) {
       if (!this.#isOver(number, nowMs)) continue;
       this.#buckets.delete(number);
+      this.#stored -= bucket.ids.size;
       const last = bucket.filled > 0 ? bucket.chunk : bucket.chunk - 1;
       for (let chunk = 0; chunk <= last; chunk++)
         yield foreignKey({ set: this.#options.set, bucket: number, chunk });
