@@ -119,7 +119,9 @@ export function storeError(error: unknown, doing: Doing): StoreError {
   return new StoreError(
     'TM_STORE_QUERY',
     `The store refused a statement: ${label}${doing === 'insert' ? '' : `: ${text.slice(0, 1024)}`}.`,
-    code === 497 || code === 516 ? 'Give the user the rights that docs/operations.md names.' : '',
+    code === 497 || code === 516
+      ? 'Grant the user SELECT, INSERT, ALTER, CREATE and DROP on the database.'
+      : '',
     code,
     cause,
   );

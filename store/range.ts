@@ -1,5 +1,6 @@
 import type { LogRecord } from '../eventlog/port.ts';
 import { HEADER } from '../schemas/record.ts';
+import type { Refusal } from './refusal.ts';
 import { type Line, type Place, rawOffsetOf, recordedMonth, type Table } from './rows.ts';
 
 /** Bounds of one insert: one block of one table partition. */
@@ -63,13 +64,6 @@ export function rangeLength(
 
 /** More than the coordinates of a line take. */
 const LINE_OVERHEAD_BYTES = 256;
-
-/** A record that can't be a row, and why. */
-export interface Refusal {
-  readonly record: LogRecord;
-  readonly code: 'TM_STORE_REFUSED' | 'TM_STORE_ORDER';
-  readonly message: string;
-}
 
 /** A row of the table that is inserted exactly once. */
 export interface MainRow {

@@ -2,10 +2,8 @@ import { ToolmeterError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { retry, sleep } from '../core/retry.ts';
 import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
-import { recordSizeBytes } from '../eventlog/record-size.ts';
-import { deadLetterHeaders } from '../schemas/dead-letter.ts';
 import { HEADER } from '../schemas/record.ts';
-import { PROCESSED_MAX_BYTES, TOPICS, type Topic } from '../schemas/topics.ts';
+import type { Topic } from '../schemas/topics.ts';
 import type { StoreClient } from './client.ts';
 import { StoreError } from './errors.ts';
 import {
@@ -14,11 +12,11 @@ import {
   NO_MARK,
   parseMark,
   type RangeRows,
-  type Refusal,
   rangeLength,
   rowsOf,
 } from './range.ts';
-import { type Place, rawOffsetOf } from './rows.ts';
+import { deadLetter, type Refusal, unreadable } from './refusal.ts';
+import type { Place } from './rows.ts';
 import type { SinkTopic } from './sink.ts';
 
 /** What became of one range. */
@@ -347,25 +345,6 @@ export class PartitionSink {
     }
     return topic.main === 'calls' ? inOrder.map((refusal) => deadLetter(refusal, partition)) : [];
   }
-}
-
-function deadLetter({ record, code, message }: Refusal, { topic, partition }: OwnedPartition): NewRecord {
-  const letter = {
-    code,
-    message: `${topic}/${partition} offset ${record.offset}: ${message}`.slice(0, 1024),
-    hint: 'Mend what wrote the row, or update; then replay the dead letter to the calls topic.',
-    failed_at: new Date(record.appendedAtMs).toISOString(),
-    raw_partition: partition,
-    raw_offset: (rawOffsetOf(record.value) ?? record.offset).toString(),
-  };
-  const headers = deadLetterHeaders(letter, record.headers);
-  const dead: NewRecord = { topic: TOPICS.dlq, partition, value: record.value ?? '', headers };
-  if (recordSizeBytes(dead) <= PROCESSED_MAX_BYTES) return dead;
-  return { ...dead, value: '' };
-}
-
-function unreadable(record: LogRecord): Refusal {
-  return { record, code: 'TM_STORE_REFUSED', message: "the store can't read its value as a row" };
 }
 
 /** Records of a range that are told of for their traces. */
