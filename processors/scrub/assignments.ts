@@ -83,6 +83,8 @@ function valueAt(
   const quoted = QUOTED.exec(segment.text);
   if (quoted !== null) {
     const value = quoted[2] as string;
+    // A sentence about it.
+    if (/\s/.test(value) && !/\d/.test(value) && rule.form !== 'cookie') return undefined;
     if (!accepts(rule, value) || NOT_A_VALUE.test(value) || value.toLowerCase() === name.toLowerCase())
       return undefined;
     return hit(from + 1, value, rule);
@@ -90,7 +92,8 @@ function valueAt(
   // `Authorization: Bearer …` has a detector of its own.
   BARE.lastIndex = from;
   const bare = BARE.exec(segment.text);
-  if (bare === null) return undefined;
+  // A call in code is no value.
+  if (bare === null || segment.code(from + bare[0].length) === 40) return undefined;
   // At the end of a sentence its mark is not the value's.
   const after = segment.code(from + bare[0].length);
   const value = after === -1 || after <= 32 ? bare[0].replace(/[.,!?:]+$/, '') : bare[0];
@@ -106,7 +109,7 @@ function looksChosen(value: string, prose: boolean): boolean {
   if (/^[A-Za-z_$][\w$]*(?:\.[A-Za-z_$][\w$]*)+$/.test(value) && !/\d/.test(value)) return false;
   if (/\d/.test(value)) return value.length >= 5;
   if (/^[A-Za-z]+(?:[_-][A-Za-z]+)*$/.test(value)) {
-    return prose ? /[a-z][A-Z].*[a-z][A-Z]/.test(value) : value.length >= 6 && !value.includes('_');
+    return !prose && value.length >= 6 && !value.includes('_');
   }
   return value.length >= 6 && /[^\w\s.,:'’-]/.test(value);
 }

@@ -20,7 +20,7 @@ export interface KeyInfo {
 }
 
 /** How much a value must look like what its key says. */
-export type ValueForm = 'any' | 'token' | 'word' | 'digits';
+export type ValueForm = 'any' | 'token' | 'word' | 'digits' | 'cookie';
 
 export interface KeyRule {
   readonly type: string;
@@ -40,7 +40,7 @@ const API_KEY = rule('secret', 'api_key', 'any');
 const KEY = rule('secret', 'key', 'token');
 const TOKEN = rule('secret', 'token', 'token');
 const AUTHORIZATION = rule('secret', 'authorization', 'any');
-const COOKIE = rule('secret', 'cookie', 'any');
+const COOKIE = rule('secret', 'cookie', 'cookie');
 const CODE = rule('secret', 'code', 'digits');
 const SSN = rule('ssn', 'ssn', 'any');
 const DOB = rule('dob', 'dob', 'any');
@@ -208,9 +208,9 @@ function wordsOf(key: string): string[] {
   return words;
 }
 
-/** Values that stand for "not here": masks, templates and the words for nothing. */
+/** Values that stand for "not here": masks, templates, the words for nothing, and versions of a package of that name. */
 const NOT_A_VALUE =
-  /^(?:[*•xX._\-\s]+|\$\{[^}]*\}|\{\{.*\}\}|\[?(?:redacted|masked|hidden|filtered|removed|omitted)\]?|<[^<>]*>|null|none|nil|undefined|true|false|n\/a|changeme|required|optional|string)$/i;
+  /^(?:[*•xX._\-\s]+|\$\{[^}]*\}|\{\{.*\}\}|\[?(?:redacted|masked|hidden|filtered|removed|omitted)\]?|<[^<>]*>|null|none|nil|undefined|true|false|n\/a|changeme|required|optional|string|[\^~>=v]{0,3}\d+\.\d+\.\d+(?:-[\w.]+)?)$/i;
 
 /**
  * Whether text is what `rule` says its key's values are. A pseudonym in it stands for a value of any kind, so that a
@@ -231,6 +231,8 @@ export function accepts(found: KeyRule, value: string): boolean {
         trimmed.length >= 4 &&
         !/\s|^[/~.]|^(?:pass|passed|fail|failed|skip|skipped|error|basic|bearer|oauth2?)$/i.test(trimmed)
       );
+    case 'cookie':
+      return /^[^\s=;]+=[^\s;]/.test(trimmed);
     case 'digits':
       return /^\d{3,8}$/.test(trimmed);
   }

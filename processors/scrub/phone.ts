@@ -171,7 +171,8 @@ function nationalNumber(
   }
   // The shape of a social security number: whatever it is, it is no phone's.
   const strength = shape === '3-2-4' ? 0 : strengthOf(digits, shape);
-  if (strength === 0 && !(digits.length <= 15 && context() === 'phone')) return undefined;
+  if (strength === 0 && !(digits.length <= 15 && LOOSE.test(shape) && context() === 'phone'))
+    return undefined;
   if (context() === 'other') return undefined;
   if (strength < STRONG && context() !== 'phone') return undefined;
   return { detector: strength === STRONG ? 'phone.national' : 'phone.context', value: nationalValue(digits) };
@@ -234,6 +235,9 @@ const SHAPES: readonly (readonly [shape: RegExp, digits: RegExp, strength: numbe
   [/^3[ .-]3[ .-]3$|^2 3 2 2$|^3 2 2 2$|^2 3 4$|^1 4 4$|^4[ -]4$|^(?:2 ){3}2$|^3 2 3$/, /^[1-9]/, WEAK],
   [/^3[-.]4$/, /^[2-9]/, WEAK],
 ];
+
+/** What a word makes a phone number of: a few groups, and dots only where nothing else joins them (`1.9.11 / 2021`). */
+const LOOSE = /^(?:\d{1,2}(?:[-/ (]\d{1,2}){0,5}|[2-5](?:\.[2-5]){1,5})$/;
 
 function strengthOf(digits: string, shape: string): number {
   for (const [form, start, strength] of SHAPES) if (form.test(shape) && start.test(digits)) return strength;

@@ -92,7 +92,6 @@ describe('key names', () => {
     'password_hash',
     'password2',
     'credentials',
-    'Set-Cookie',
     'aws_secret_access_key',
     'AWSSecretAccessKey',
     'Passwort',
@@ -113,12 +112,14 @@ describe('key names', () => {
     ['token', 'abcdefgh12345678', 'secret'],
     ['pin', 4821, 'secret'],
     ['cvv', '123', 'secret'],
+    ['Set-Cookie', 'session=abc; Secure', 'secret'],
   ])('replaces the value of %s', (key, value, type) => {
     expect(scrub(JSON.stringify({ [key]: value }))).toBe(JSON.stringify({ [key]: `<${type}>` }));
   });
 
   it.each([
     { password: null, secret: true, api_key: '', authorization: false, credentials: {}, cookies: [] },
+    { 'pbkdf2-password': '^1.2.1', cookie: '^2.0.0', cookies: ['./cookie'] },
     { password: '********', secret: '[REDACTED]', api_key: '$\u007bAPI_KEY}' },
     {
       max_tokens: 4096,
