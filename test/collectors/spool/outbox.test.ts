@@ -438,6 +438,37 @@ describe('a disk that fails', () => {
       expect(log.events().map(({ id, seq }) => [id, seq])).toEqual(calls.map(({ id }, i) => [id, i + 1]));
     },
   );
+
+  test.skipIf(process.platform !== 'linux')(
+    'for too long: what memory cannot hold is dropped, and told of when the disk works again',
+    {
+      timeout: 30_000,
+    },
+    async () => {
+      const limit = (soft: string): unknown =>
+        execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${soft}:unlimited`]);
+      const outbox = start();
+      run(outbox);
+      await outbox.flush();
+      await until(() => outbox.stats().spooled === 0);
+      limit('8192');
+      try {
+        for (let i = 0; i < 6_000; i++) run(outbox);
+        await until(() => said.some(({ fields }) => (fields as { code?: string }).code === 'TM_SPOOL_DISK'));
+      } finally {
+        limit('unlimited');
+      }
+      const { dropped } = outbox.stats();
+      expect(dropped).toBeGreaterThan(1_000);
+      await outbox.flush();
+      await outbox.close(10_000);
+      expect(log.events()).toHaveLength(6_001 - dropped);
+      expect(log.events().map(({ seq }) => seq)).toEqual(
+        Array.from({ length: 6_001 - dropped }, (_, i) => i + 1),
+      );
+      expect(log.records.filter(({ kind }) => kind === 'gap').at(-1)?.dropped).toBe(dropped);
+    },
+  );
 });
 
 describe('the pump', () => {
