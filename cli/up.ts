@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { openOutbox } from '../collectors/spool/index.ts';
 import { ToolmeterError } from '../core/errors.ts';
 import { homePath, openHome } from '../core/home.ts';
 import { VERSION } from '../core/version.ts';
@@ -96,10 +97,16 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
     // The store first: it migrates what the others ask.
     for (const role of ROLES) threads.set(role, await startThread(role, settings, home.path, fail));
     const http = await startHttp({ settings, home, log }, { beside: threads });
+    // An outbox without calls of its own: it takes over the spools that dead collectors of this machine left.
+    const orphans =
+      settings.config.log.brokers.length === 0
+        ? openOutbox({ home, destination: { kind: 'http', url: http.url }, log })
+        : null;
     return {
       url: http.url,
       failed,
       stop: async () => {
+        await orphans?.close();
         await http.stop();
         await stop();
       },

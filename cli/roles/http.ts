@@ -8,6 +8,7 @@ import { openOutbox } from '../../collectors/spool/index.ts';
 import { systemClock } from '../../core/clock.ts';
 import { messageOf, ToolmeterError } from '../../core/errors.ts';
 import type { EventLog } from '../../eventlog/port.ts';
+import type { Store } from '../../store/client.ts';
 import { Health } from '../../telemetry/health.ts';
 import { registry } from '../../telemetry/metrics.ts';
 import { watchProcess } from '../../telemetry/process-metrics.ts';
@@ -29,14 +30,16 @@ export async function startHttp(
 ): Promise<HttpRole> {
   const { config } = settings;
   const embedded = config.log.brokers.length === 0 && config.store.url === undefined;
-  const store = await openConfiguredStore(settings, home, log);
+  const open = (): Promise<Store> => openConfiguredStore(settings, home, log);
+  // A server may be away: it is opened by the first question, and events are taken meanwhile.
+  const store = config.store.url === undefined ? await open() : null;
   const eventLog = await openLog(settings, home, log);
   // Embedded it is done at once; brokers may be away, and events are taken meanwhile.
   const stopping = new AbortController();
   const topics = ensureTopics(eventLog, settings, log, stopping.signal);
   if (eventLog.kind === 'embedded') await topics;
   else topics.catch((error: unknown) => log.error({}, `the topics can't be made: ${messageOf(error)}`));
-  const queries = openQueries(store);
+  const queries = openQueries(store ?? open);
   const { sink, close: closeSink } = ingestSink(eventLog, { settings, home, log });
   const health = new Health();
   for (const [name, role] of beside) health.add(`thread ${name}`, () => role.status());
@@ -65,7 +68,7 @@ export async function startHttp(
     await app.close();
     await closeSink();
     await queries.close();
-    await store.close();
+    await store?.close();
     await eventLog.close();
     unwatch();
   };

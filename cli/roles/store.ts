@@ -1,5 +1,7 @@
+import { messageOf, ToolmeterError } from '../../core/errors.ts';
 import type { Home } from '../../core/home.ts';
 import type { Log } from '../../core/log.ts';
+import { retry } from '../../core/retry.ts';
 import { openStore, type Store } from '../../store/client.ts';
 import { startMaintenance } from '../../store/maintenance.ts';
 import { migrate } from '../../store/migrate.ts';
@@ -20,12 +22,28 @@ export function openConfiguredStore({ config }: Settings, home: Home, log: Log):
   });
 }
 
+async function openMigrated(settings: Settings, home: Home, log: Log): Promise<Store> {
+  const store = await openConfiguredStore(settings, home, log);
+  try {
+    const client = await store.newClient();
+    await migrate(client, log);
+    await client.close();
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
+
 /** Calls → ClickHouse: migrates, joins the sink's groups, seals days as they close. */
 export async function startStore({ settings, home, log }: RoleContext): Promise<Role> {
-  const store = await openConfiguredStore(settings, home, log);
-  const client = await store.newClient();
-  await migrate(client, log);
-  await client.close();
+  const store = await retry(() => openMigrated(settings, home, log), {
+    pauseMs: 500,
+    maxPauseMs: 10_000,
+    attempts: Number.POSITIVE_INFINITY,
+    retryable: (error) => error instanceof ToolmeterError && error.code === 'TM_STORE_UNAVAILABLE',
+    onRetry: (error, attempt) => log.warn({ attempt }, `waiting for the store: ${messageOf(error)}`),
+  });
   const eventLog = await openLog(settings, home, log);
   await ensureTopics(eventLog, settings, log);
   let retries = 0;

@@ -10,7 +10,7 @@ import { sleep } from '../../core/retry.ts';
 import { startKafka } from '../support/kafka/index.ts';
 import { type RunningProcess, scratchFolder, startToolmeter } from '../support/toolmeter.ts';
 import { type FaultOptions, type FaultResult, startGenerator } from './embedded.ts';
-import { tally } from './tally.ts';
+import { isWhole, tally } from './tally.ts';
 import { FAULT_PRICES, readTruth } from './truth.ts';
 
 const SETTLE_MS = 180_000;
@@ -33,7 +33,7 @@ export async function kafkaFaults(options: FaultOptions): Promise<FaultResult> {
     KAFKA_BROKERS: kafka.brokers.join(','),
     TOOLMETER_LOG_PARTITIONS: '6',
     TOOLMETER_PRICES: prices,
-    TOOLMETER_TELEMETRY_LEVEL: 'error',
+    TOOLMETER_TELEMETRY_LEVEL: 'warn',
   };
   const start = (only: string): RunningProcess => startToolmeter(['process', '--only', only], env);
   const processes: Record<string, RunningProcess> = {
@@ -75,7 +75,10 @@ export async function kafkaFaults(options: FaultOptions): Promise<FaultResult> {
     report('collectors are done');
     await processes.sink?.kill();
     await settle(env, readTruth(truthFiles).committed.size, report);
-    return { kills, collectorKills: 0, ...(await tally(env, truthFiles)) };
+    const result = { kills, collectorKills: 0, ...(await tally(env, truthFiles)) };
+    if (!isWhole(result))
+      for (const [name, running] of Object.entries(processes)) report(`${name}: ${running.output()}`);
+    return result;
   } catch (error) {
     for (const [name, running] of Object.entries(processes)) report(`${name}: ${running.output()}`);
     throw error;
