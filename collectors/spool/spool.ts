@@ -5,14 +5,13 @@ import { sleep } from '../../core/retry.ts';
 import type { RawRecord } from '../../schemas/record.ts';
 import { type Binding, bindingOf, type Destination, type Sender } from './destination.ts';
 import { onExit } from './exit.ts';
-import { adoptOrphans, type FolderOptions, openFolder } from './folders.ts';
+import { adoptOrphans, type FolderOptions } from './folders.ts';
 import { httpSender } from './http-sender.ts';
 import { logSender } from './log-sender.ts';
-import { MemoryStore } from './memory-store.ts';
 import { type Draft, headOf, type Numbered, Numbering, type Rendered } from './numbering.ts';
+import { openStore } from './open-store.ts';
 import type { Outbox, OutboxStats, PendingCall } from './outbox.ts';
 import { Pump } from './pump.ts';
-import { loadSqlite } from './sqlite.ts';
 import { type LaneRow, type NewStored, type SpoolStore, storedBytes } from './store.ts';
 
 export interface OutboxOptions {
@@ -215,8 +214,15 @@ export class Spool implements ForwardingOutbox {
 
   #openStore(): void {
     if (this.#store !== null) return;
-    const store = this.#openDisk() ?? new MemoryStore();
+    const { store, folder } = openStore({
+      spools: this.#options.home.spools,
+      machine: this.#options.machine ?? machineId(),
+      binding: this.#binding,
+      synchronous: this.#options.durability === 'full' ? 'FULL' : 'NORMAL',
+      log: this.#log,
+    });
     this.#store = store;
+    this.#folder = folder;
     this.#maxBytes = this.#options.maxBytes ?? (store.durable ? MAX_BYTES : MEMORY_MAX_BYTES);
     const laneCount = this.#options.lanes ?? 1;
     this.#numbering = new Numbering(this.#binding, store.instance, laneCount, store.freeLaneIds(laneCount));
@@ -235,32 +241,6 @@ export class Spool implements ForwardingOutbox {
     );
     this.#adopt();
     this.#flush();
-  }
-
-  #openDisk(): SpoolStore | null {
-    const sqlite = loadSqlite();
-    if (sqlite === null) {
-      this.#log.warn({ code: 'TM_SPOOL_MEMORY' }, 'No node:sqlite here: events are spooled in memory only');
-      return null;
-    }
-    this.#folder = {
-      spools: this.#options.home.spools,
-      machine: this.#options.machine ?? machineId(),
-      binding: this.#binding,
-      synchronous: this.#options.durability === 'full' ? 'FULL' : 'NORMAL',
-      sqlite,
-      log: this.#log,
-    };
-    try {
-      return openFolder(this.#folder);
-    } catch (error) {
-      this.#folder = null;
-      this.#log.warn(
-        { code: 'TM_SPOOL_MEMORY', err: error },
-        `No spool on disk, events are spooled in memory only: ${messageOf(error)}`,
-      );
-      return null;
-    }
   }
 
   #sender(): Sender {
