@@ -120,6 +120,7 @@ class EmbeddedLog implements EventLog {
     };
     const subscription = new EmbeddedSubscription(this.#store, group, topic, handler, onError, this.#leaseMs);
     this.#subscriptions.add(subscription);
+    void subscription.ended.then(() => this.#subscriptions.delete(subscription));
     return subscription;
   }
 

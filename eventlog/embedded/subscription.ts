@@ -27,7 +27,8 @@ export class EmbeddedSubscription implements Subscription {
   readonly #renewMs: number;
   readonly #closing = new AbortController();
   readonly #held = new Map<number, Ownership>();
-  readonly #ended: Promise<void>;
+  /** Resolves when it was closed and all of it has ended. */
+  readonly ended: Promise<void>;
   #isReady: () => void = () => {};
 
   constructor(
@@ -51,7 +52,7 @@ export class EmbeddedSubscription implements Subscription {
     this.ready = new Promise((resolve) => {
       this.#isReady = resolve;
     });
-    this.#ended = this.#run();
+    this.ended = this.#run();
   }
 
   partitions(): number[] {
@@ -61,7 +62,7 @@ export class EmbeddedSubscription implements Subscription {
   async close(): Promise<void> {
     this.#closing.abort();
     for (const ownership of this.#held.values()) ownership.close();
-    await this.#ended;
+    await this.ended;
   }
 
   async #run(): Promise<void> {

@@ -22,6 +22,12 @@ export interface KafkaConnection {
  */
 const RETRY = { initialRetryTime: 5, multiplier: 2, retries: 10, maxRetryTime: 2_000 } as const;
 
+/**
+ * A producer's pauses stay short: the usual reason is that the broker is still ending the transaction before, and a
+ * doubling pause would overshoot that by as much again. About five seconds in all, too.
+ */
+const PRODUCER_RETRY = { initialRetryTime: 5, multiplier: 1.5, retries: 50, maxRetryTime: 100 } as const;
+
 /** A transaction that its owner doesn't end in this time is ended by the broker: it holds readers back. */
 const TRANSACTION_TIMEOUT_MS = 15_000;
 
@@ -65,6 +71,7 @@ export class KafkaClient {
       maxInFlightRequests: 1,
       allowAutoTopicCreation: false,
       metadataMaxAge: METADATA_MAX_AGE_MS,
+      retry: PRODUCER_RETRY,
       createPartitioner: this.#module.Partitioners.DefaultPartitioner,
       ...(transactionalId !== undefined && { transactionalId, transactionTimeout: TRANSACTION_TIMEOUT_MS }),
     });

@@ -122,6 +122,7 @@ class KafkaLog implements EventLog {
       this.#sessionTimeoutMs,
     );
     this.#subscriptions.add(subscription);
+    void subscription.ended.then(() => this.#subscriptions.delete(subscription));
     return subscription;
   }
 

@@ -194,8 +194,8 @@ class KafkaOwned implements OwnedPartition {
     const offsets = { consumerGroupId: this.group, topics: [{ topic: this.topic, partitions: [offset] }] };
     await retry(() => transaction.sendOffsets(offsets), {
       pauseMs: 5,
-      maxPauseMs: 200,
-      attempts: 30,
+      maxPauseMs: 50,
+      attempts: 100,
       retryable: (error) => typeOf(error) === 'CONCURRENT_TRANSACTIONS',
     });
   }
