@@ -56,6 +56,8 @@ const SMALL = 2_000;
 /** What is read at once: a range of 1.3 KB rows, with as much read ahead. */
 const READ_LIMIT = { maxRecords: 10_000, maxBytes: 16 * 1024 * 1024 };
 const IDLE_MS = 1_000;
+/** Longest time from a range's commit as pending to its insert. */
+const SEND_WITHIN_MS = 10_000;
 /** How long to wait for records that were read before and must be there. */
 const REREAD_MS = 15_000;
 
@@ -250,25 +252,37 @@ export class PartitionSink {
   async #insertMain(rows: RangeRows, first: bigint, last: bigint, mayBeThere: boolean): Promise<boolean> {
     const { partition, topic, client, logId } = this.#options;
     const token = `${logId}-${partition.partition}-${first}-${last}`;
+    let ask = mayBeThere;
     return this.#persist(async () => {
       let missing = rows.main;
-      if (mayBeThere) {
+      if (ask) {
         const present = await this.#present(first, last);
         if (present.size > 0) missing = rows.main.filter(({ record }) => !present.has(record.offset));
         if (missing.length === 0) return true;
-      } else {
-        await partition.transact([], {
-          offset: first,
-          metadata: formatMark({ pending: last, raw: this.#raw }),
-        });
       }
+      const block = Buffer.concat(missing.map(({ json }) => json));
+      await this.#announce(first, last);
+      // An attempt that failed may have landed: the next one asks, since tokens are not kept for ever.
+      ask = true;
       await client.insert(
         topic.main,
-        Buffer.concat(missing.map(({ json }) => json)),
+        block,
         missing === rows.main ? token : `${token}-rest-${missing.length}`,
       );
       return true;
     });
+  }
+
+  /**
+   * Commits the range as pending. Where that took long, or the process stood still meanwhile, once more: an insert is
+   * only sent when the partition was ours a moment ago, so that it falls into the table's window of tokens.
+   */
+  async #announce(first: bigint, last: bigint): Promise<void> {
+    const metadata = formatMark({ pending: last, raw: this.#raw });
+    for (let begun = Number.NEGATIVE_INFINITY; performance.now() - begun > SEND_WITHIN_MS; ) {
+      begun = performance.now();
+      await this.#options.partition.transact([], { offset: first, metadata });
+    }
   }
 
   /** Offsets of the range that have their row. */
