@@ -6,7 +6,7 @@ import type { Outbox } from '../spool/outbox.ts';
 import { exitCodeOf, passSignals, startChild, stderrMode } from './child.ts';
 import { drain, pass } from './pass.ts';
 import { endTree, groupAlive, guardTree } from './process-tree.ts';
-import { Tap } from './tap.ts';
+import { type Meter, Tap } from './tap.ts';
 
 /** Largest message that is parsed, bytes. A larger one passes like any other, and its record has no content. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
@@ -17,6 +17,8 @@ const SILENCE_MS = 1_000;
 const ORPHAN_GRACE_MS = 5_000;
 const PARENT_POLL_MS = 1_000;
 const POLL_MS = 50;
+/** Milliseconds after the child's start at which the meter is loaded, unless the server speaks before. */
+const LOAD_MS = 100;
 /** What publishing may take at the end. The rest stays in the spool; MCP clients give a server 2 s to exit. */
 const CLOSE_MS = 300;
 
@@ -80,7 +82,13 @@ async function meterChild(
 ): Promise<number> {
   const stdin = child.stdin!;
   const stdout = child.stdout!;
-  const tap = new Tap(warn);
+  const loadMeter = async (): Promise<Meter> => {
+    const { openMeter } = await import('./meter.ts');
+    return openMeter({ maxMessageBytes: DEFAULT_MAX_MESSAGE_BYTES, ...options, nonce, warn });
+  };
+  const tap = new Tap(loadMeter, warn);
+  // While a slow server is starting there is time to load; a quick one's first answer goes before.
+  const loading = setTimeout(() => void tap.open(), LOAD_MS);
   let clientGone = false;
   let lastOutputMs = performance.now();
 
@@ -88,6 +96,7 @@ async function meterChild(
   const toClient = pass(stdout, process.stdout, (chunk) => {
     lastOutputMs = performance.now();
     tap.fromServer(chunk);
+    void tap.open();
   });
   const diagnostics = child.stderr === null ? undefined : drain(child.stderr, process.stderr);
 
@@ -123,15 +132,10 @@ async function meterChild(
     orphan();
   });
 
-  tap.open(() =>
-    import('./meter.ts').then(({ openMeter }) =>
-      openMeter({ maxMessageBytes: DEFAULT_MAX_MESSAGE_BYTES, ...options, nonce, warn }),
-    ),
-  );
-
   const exitCode = await exited;
   childEnded.abort();
   clearInterval(parentWatch);
+  clearTimeout(loading);
   const clientWasGone = clientGone;
   await lastOutput(toClient, () => lastOutputMs);
   if (groupAlive(child.pid as number)) await endTree(child.pid as number);

@@ -20,19 +20,22 @@ interface Seen {
  * is loaded, and a meter that fails is left out, said once, and nothing else changes.
  */
 export class Tap {
+  readonly #load: () => Promise<Meter>;
   readonly #warn: (sentence: string) => void;
   /** Seen before the meter was ready, in order. */
   #early: Seen[] | null = [];
   #meter: Meter | null = null;
   #failed = false;
-  #opening: Promise<void> = Promise.resolve();
+  #opening: Promise<void> | null = null;
 
-  constructor(warn: (sentence: string) => void) {
+  constructor(load: () => Promise<Meter>, warn: (sentence: string) => void) {
+    this.#load = load;
     this.#warn = warn;
   }
 
-  open(load: () => Promise<Meter>): void {
-    this.#opening = load().then(
+  /** Loads the meter, once; resolves when it has seen all that came before. */
+  open(): Promise<void> {
+    this.#opening ??= this.#load().then(
       (meter) => {
         this.#meter = meter;
         const early = this.#early ?? [];
@@ -41,6 +44,7 @@ export class Tap {
       },
       (error) => this.#fail(error),
     );
+    return this.#opening;
   }
 
   fromClient(chunk: Uint8Array): void {
@@ -52,7 +56,8 @@ export class Tap {
   }
 
   async close(outcome: Outcome, waitMs: number): Promise<void> {
-    await this.#opening;
+    if (this.#opening === null && this.#early?.length === 0) return;
+    await this.open();
     const meter = this.#meter;
     this.#meter = null;
     try {
