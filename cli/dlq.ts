@@ -106,7 +106,8 @@ function list(letters: readonly Letter[], json: boolean): void {
 async function replay(eventLog: EventLog, letters: readonly Letter[]): Promise<void> {
   const results = await eventLog.append(
     letters.map(({ letter, rawHeaders, source }) => ({
-      topic: TOPICS.raw,
+      // What the store refused had been processed: it goes to the sink again, not through the stages.
+      topic: letter.code.startsWith('TM_STORE_') ? TOPICS.calls : TOPICS.raw,
       partition: letter.raw_partition,
       value: source.value,
       headers: { ...rawHeaders, [HEADER.replayOf]: rawHeaders[HEADER.replayOf] ?? source.offset.toString() },
