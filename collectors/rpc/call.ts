@@ -25,6 +25,9 @@ import type { Ending, MessageContext, RpcTracker } from './tracker.ts';
 /** Methods whose argument is one member of `params`; of the others it is `params` itself. */
 const HAS_ARGUMENTS = new Set(['tools/call', 'prompts/get']);
 
+/** Path of a message that is a line of its own. */
+const WHOLE: readonly number[] = [];
+
 const MAX_ERROR_TEXT = 1024;
 const MAX_TAGS = 64;
 
@@ -45,17 +48,17 @@ export class TrackedCall implements PendingCall {
 
   readonly #tracker: RpcTracker;
   readonly #context: MessageContext | undefined;
-  readonly #startedAt: number;
   readonly #startedMs: number;
+  readonly #startedAt: number;
   #endedMs = 0;
   #ending: Ending | undefined;
 
   #params: JsonObject | undefined;
   #wire: string | undefined;
-  #wirePath: readonly number[] = [];
+  #wirePath: readonly number[] = WHOLE;
   #result: JsonObject | undefined;
   #answerWire: string | undefined;
-  #answerPath: readonly number[] = [];
+  #answerPath: readonly number[] = WHOLE;
   #tags: Record<string, string> | undefined;
 
   #eventId: string | undefined;

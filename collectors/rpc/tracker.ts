@@ -66,6 +66,9 @@ export interface Ending {
   readonly text?: string;
 }
 
+/** Path of a message that is no batch. */
+const WHOLE: readonly number[] = [];
+
 /** A cancelled call waits this long for a late answer before its record is closed, milliseconds. */
 const LATE_ANSWER_MS = 1_000;
 const MAX_OPEN = 10_000;
@@ -116,7 +119,7 @@ export class RpcTracker {
       for (let i = 0; i < message.length; i++) this.#request(message[i], wire, [i], context);
       return undefined;
     }
-    return this.#request(message, wire, [], context);
+    return this.#request(message, wire, WHOLE, context);
   }
 
   /** A message on its way from server to client. The call that it ends, or undefined. */

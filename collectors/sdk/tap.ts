@@ -89,7 +89,7 @@ class Tap {
       try {
         const call = tap.#arrived(message, extra);
         if (call === undefined) return handler.call(this, message, extra);
-        return scope.run(call, Reflect.apply, handler, this, [message, extra]);
+        return scope.run(call, invoke, handler, this, message, extra);
       } finally {
         tap.#delivering = undefined;
       }
@@ -165,6 +165,11 @@ class Tap {
       return undefined;
     }
   }
+}
+
+/** Without a closure a message. */
+function invoke(handler: OnMessage, self: unknown, message: unknown, extra: unknown): unknown {
+  return handler.call(self, message, extra);
 }
 
 /** The message with a call id in its `_meta`; the caller's own object stays as it is. */
