@@ -52,7 +52,7 @@ export function nextTrigger(text: string, from: number, to: number): number {
     if ((seen & DIGIT) !== 0) {
       if (length >= FEWEST_DIGITS || goesOn(text, end, to)) return i;
     } else if (length >= SHORTEST_RUN && ((seen & CAPITAL) !== 0 || length > LONGEST_NAME)) return i;
-    if ((kind & KEYWORD) !== 0 && length > 1 && length < 7) return i;
+    if ((kind & KEYWORD) !== 0 && length < 7 && isKeyword(text, i, length)) return i;
     // `--password`, `-----BEGIN`
     if (code === 45 && length > 5) return i;
     i = end;
@@ -70,6 +70,14 @@ export function runEnd(text: string, from: number, to: number): number {
     end++;
   }
   return end;
+}
+
+/** Whether a run that starts with such a letter is `is`, `was`, or may be `Bearer` or `Basic`. */
+function isKeyword(text: string, at: number, length: number): boolean {
+  const second = text.charCodeAt(at + 1) | 32;
+  if (length === 2) return second === 115;
+  if (length === 3) return second === 97 && (text.charCodeAt(at + 2) | 32) === 115;
+  return (length === 5 && second === 97) || (length === 6 && second === 101);
 }
 
 /** Whether what follows a run of few digits may belong to a number: separators and another digit. */
