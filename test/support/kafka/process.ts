@@ -94,8 +94,11 @@ export async function startProcess(jars: string, purpose: Purpose): Promise<Runn
     broker = child;
     await started(child);
   };
-  // A test process that ends early must not leave a broker behind.
-  const onExit = (): void => void broker?.kill('SIGKILL');
+  // A test process that ends early must leave no broker and no data behind.
+  const onExit = (): void => {
+    broker?.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
   process.once('exit', onExit);
   const stop = async (): Promise<void> => {
     await end();
