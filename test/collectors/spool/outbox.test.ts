@@ -10,7 +10,8 @@ import type { CallEvent } from '../../../schemas/call-event.ts';
 import type { RawRecord } from '../../../schemas/raw-record.ts';
 import { FakeLog, homeIn, scratch, TestCall, until } from './support.ts';
 
-let folder = scratch();
+let folder: ReturnType<typeof scratch>;
+const folders: (typeof folder)[] = [];
 let log = new FakeLog();
 const open: ForwardingOutbox[] = [];
 const said: { level: string; message: string; fields: object }[] = [];
@@ -21,15 +22,20 @@ const logger = Object.fromEntries(
   ]),
 ) as unknown as Log;
 
-beforeEach(() => {
+function newFolder(): void {
   folder = scratch();
+  folders.push(folder);
+}
+
+beforeEach(() => {
+  newFolder();
   log = new FakeLog();
   said.length = 0;
 });
 afterEach(async () => {
   vi.useRealTimers();
   for (const outbox of open.splice(0)) await outbox.close(0);
-  folder.remove();
+  for (const used of folders.splice(0)) used.remove();
 });
 
 const DOWN = async (): Promise<never> => {
@@ -59,9 +65,9 @@ function run(outbox: ForwardingOutbox, call = new TestCall()): TestCall {
 
 /** Stops as a kill does: the disk as it is, under another path, is what the next process finds. */
 function killed(): void {
-  const next = scratch();
-  cpSync(folder.path, next.path, { recursive: true });
-  folder = next;
+  const { path } = folder;
+  newFolder();
+  cpSync(path, folder.path, { recursive: true });
 }
 
 const spools = (): string[] => readdirSync(homeIn(folder.path).spools);
