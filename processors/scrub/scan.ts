@@ -1,4 +1,5 @@
 import { inRunAt, markedAt, withAwsSecrets } from './anchors.ts';
+import { codeUnits } from './code-units.ts';
 import type { KeyInfo } from './key-names.ts';
 import { placeholderEnd } from './pseudonym.ts';
 import { type Hit, isAlnum, isDigit, Segment } from './segment.ts';
@@ -12,26 +13,26 @@ const NONE: readonly Hit[] = [];
  * whatever the text.
  */
 export function scan(text: string, from: number, to: number, key: KeyInfo): readonly Hit[] {
-  let i = nextTrigger(text, from, to);
-  if (i === to) return NONE;
-  // The trigger stays on the whole text: reading characters of a slice costs V8 three times as much.
+  const end = to - from;
+  const units = codeUnits(text, from, to);
+  let i = nextTrigger(units, 0, end);
+  if (i === end) return NONE;
   const segment = new Segment(text.slice(from, to), key);
   const hits: Hit[] = [];
   /** End of what was found last: nothing reaches back over it. */
-  let floor = from;
+  let floor = 0;
   let aws = false;
-  while (i < to) {
-    const code = text.charCodeAt(i);
+  while (i < end) {
+    const code = units[i] as number;
     let hit: Hit | undefined;
     let next = i + 1;
     if (isAlnum(code) || code === 95 || code === 45 || code === 46) {
-      next = runEnd(text, i, to);
-      const digit = firstDigit(text, i, next);
-      hit = inRunAt(segment, i - from, next - from, digit === -1 ? -1 : digit - from);
+      next = runEnd(units, i, end);
+      hit = inRunAt(segment, i, next, firstDigit(units, i, next));
       if (hit?.detector === 'secret.aws_access_key') aws = true;
     } else {
-      const after = code === 60 ? placeholderEnd(text, i) : -1;
-      if (after === -1 || after > to) hit = markedAt(segment, i - from, code, floor - from);
+      const after = code === 60 ? placeholderEnd(segment.text, i) : -1;
+      if (after === -1) hit = markedAt(segment, i, code, floor);
       else {
         next = after;
         floor = after;
@@ -39,16 +40,16 @@ export function scan(text: string, from: number, to: number, key: KeyInfo): read
     }
     if (hit !== undefined) {
       hits.push(hit);
-      next = from + hit.end;
+      next = hit.end;
       floor = next;
     }
-    i = nextTrigger(text, next, to);
+    i = nextTrigger(units, next, end);
   }
   return aws ? withAwsSecrets(segment, hits) : hits;
 }
 
 /** The first digit of a run, or −1. */
-function firstDigit(text: string, from: number, to: number): number {
-  for (let i = from; i < to; i++) if (isDigit(text.charCodeAt(i))) return i;
+function firstDigit(units: Uint16Array, from: number, to: number): number {
+  for (let i = from; i < to; i++) if (isDigit(units[i] as number)) return i;
   return -1;
 }

@@ -30,10 +30,10 @@ const FEWEST_DIGITS = 4;
  * digits enough, is as long as a token, or is a word that says that a secret follows. `to` where there is none. One
  * pass that makes nothing: most text ends here.
  */
-export function nextTrigger(text: string, from: number, to: number): number {
+export function nextTrigger(units: Uint16Array, from: number, to: number): number {
   let i = from;
   while (i < to) {
-    const code = text.charCodeAt(i);
+    const code = units[i] as number;
     const kind = code < 128 ? (KIND[code] as number) : QUIET;
     if (kind === QUIET) {
       i++;
@@ -43,16 +43,16 @@ export function nextTrigger(text: string, from: number, to: number): number {
     let seen = kind;
     let end = i + 1;
     for (; end < to; end++) {
-      const inRun = text.charCodeAt(end);
+      const inRun = units[end] as number;
       const part = inRun < 128 ? (KIND[inRun] as number) : QUIET;
       if (part === QUIET || part === MARK) break;
       seen |= part;
     }
     const length = end - i;
     if ((seen & DIGIT) !== 0) {
-      if (length >= FEWEST_DIGITS || goesOn(text, end, to)) return i;
+      if (length >= FEWEST_DIGITS || goesOn(units, end, to)) return i;
     } else if (length >= SHORTEST_RUN && ((seen & CAPITAL) !== 0 || length > LONGEST_NAME)) return i;
-    if ((kind & KEYWORD) !== 0 && length < 7 && isKeyword(text, i, length)) return i;
+    if ((kind & KEYWORD) !== 0 && length < 7 && isKeyword(units, i, length)) return i;
     // `--password`, `-----BEGIN`
     if (code === 45 && length > 5) return i;
     i = end;
@@ -61,10 +61,10 @@ export function nextTrigger(text: string, from: number, to: number): number {
 }
 
 /** The end of the run of word characters that starts at `from`. */
-export function runEnd(text: string, from: number, to: number): number {
+export function runEnd(units: Uint16Array, from: number, to: number): number {
   let end = from;
   while (end < to) {
-    const code = text.charCodeAt(end);
+    const code = units[end] as number;
     const kind = code < 128 ? (KIND[code] as number) : QUIET;
     if (kind === QUIET || kind === MARK) break;
     end++;
@@ -73,17 +73,17 @@ export function runEnd(text: string, from: number, to: number): number {
 }
 
 /** Whether a run that starts with such a letter is `is`, `was`, or may be `Bearer` or `Basic`. */
-function isKeyword(text: string, at: number, length: number): boolean {
-  const second = text.charCodeAt(at + 1) | 32;
+function isKeyword(units: Uint16Array, at: number, length: number): boolean {
+  const second = (units[at + 1] as number) | 32;
   if (length === 2) return second === 115;
-  if (length === 3) return second === 97 && (text.charCodeAt(at + 2) | 32) === 115;
+  if (length === 3) return second === 97 && ((units[at + 2] as number) | 32) === 115;
   return (length === 5 && second === 97) || (length === 6 && second === 101);
 }
 
 /** Whether what follows a run of few digits may belong to a number: separators and another digit. */
-function goesOn(text: string, at: number, to: number): boolean {
+function goesOn(units: Uint16Array, at: number, to: number): boolean {
   for (let i = at; i < to && i < at + 4; i++) {
-    const code = text.charCodeAt(i);
+    const code = units[i] as number;
     if (code >= 48 && code <= 57) return true;
     // space ( ) / : - and what lies beyond ASCII
     if (code !== 32 && code !== 40 && code !== 41 && code !== 47 && code !== 58 && code !== 45 && code < 128)
