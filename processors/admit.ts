@@ -1,6 +1,7 @@
 import type { CallEvent } from '../schemas/call-event.ts';
 import { readCallEvent } from '../schemas/read-call-event.ts';
 import type { RawRecord } from '../schemas/record.ts';
+import { FOREIGN_WINDOW_MS } from './dedupe/index.ts';
 import type { Dead } from './stage.ts';
 
 /** Bounds on an event's own time, relative to when the log took it. */
@@ -33,6 +34,17 @@ export function admit(
         code: 'TM_EVENT_FUTURE',
         message: `the call began ${Math.round((at - appendedAtMs) / 1000)} s after the log took its event`,
         hint: "Set the collector's clock (NTP), then replay the dead letter.",
+      },
+    };
+  }
+  // The ids of foreign events are remembered for so long only: an older one may have counted already.
+  const isForeign = record.at === undefined && record.replayOf === undefined;
+  if (isForeign && at < appendedAtMs - FOREIGN_WINDOW_MS) {
+    return {
+      dead: {
+        code: 'TM_EVENT_FOREIGN_LATE',
+        message: `the call began ${Math.round((appendedAtMs - at) / 3_600_000)} hours before the log took its event`,
+        hint: 'Events without numbers are told from repeats for 24 hours. Replay the dead letter where it is not a repeat.',
       },
     };
   }

@@ -26,22 +26,45 @@ export function destinationFromEnv(env: Env = process.env): Destination {
   };
 }
 
-/** The log is opened at the first batch; brokers that aren't there make a batch fail, and the pump tries again. */
+/** Connections that nothing has used for this long are closed: kafkajs' timers would keep a host's process alive. */
+const IDLE_MS = 1_000;
+
+/**
+ * The log is opened at the first batch, and again after it was idle; brokers that aren't there make a batch fail, and
+ * the pump tries again.
+ */
 function kafkaDestination(brokers: readonly string[], env: Env): LogDestination {
   let opening: Promise<EventLog> | undefined;
-  const open = (): Promise<EventLog> => {
-    opening ??= openKafka(brokers, env).catch((error: unknown) => {
-      opening = undefined;
-      throw error;
-    });
-    return opening;
+  let using = 0;
+  let idle: NodeJS.Timeout | undefined;
+
+  const close = async (): Promise<void> => {
+    clearTimeout(idle);
+    const log = opening;
+    opening = undefined;
+    await (await log)?.close();
+  };
+  const use = async <T>(work: (log: EventLog) => Promise<T>): Promise<T> => {
+    clearTimeout(idle);
+    using++;
+    try {
+      opening ??= openKafka(brokers, env).catch((error: unknown) => {
+        opening = undefined;
+        throw error;
+      });
+      return await work(await opening);
+    } finally {
+      using--;
+      // A failure to close is the brokers' going away, which the next batch will tell of.
+      if (using === 0) idle = setTimeout(() => void close().catch(() => {}), IDLE_MS).unref();
+    }
   };
   return {
     kind: 'log',
     id: `kafka:${[...brokers].sort().join(',')}`,
-    append: async (records) => (await open()).append(records),
-    schedule: async () => (await open()).schedule(),
-    close: async () => (await opening)?.close(),
+    append: (records) => use((log) => log.append(records)),
+    schedule: () => use((log) => log.schedule()),
+    close,
   };
 }
 

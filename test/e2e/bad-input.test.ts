@@ -185,7 +185,7 @@ describe('bad input', () => {
     expect(refused.status).toBe(422);
     expect(await refused.json()).toMatchObject({
       code: 'TM_EVENTS_REJECTED',
-      errors: [{ code: 'TM_EVENT_SCHEMA' }],
+      errors: [{ parameter: '[0]', message: expect.stringContaining('TM_EVENT_SCHEMA') }],
     });
   });
 

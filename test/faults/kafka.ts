@@ -7,7 +7,7 @@ import { loadSettings } from '../../cli/settings.ts';
 import { openHome } from '../../core/home.ts';
 import { silentLog } from '../../core/log.ts';
 import { sleep } from '../../core/retry.ts';
-import { startKafka } from '../support/kafka/index.ts';
+import { type RunningKafka, startKafka } from '../support/kafka/index.ts';
 import { type RunningProcess, scratchFolder, startToolmeter } from '../support/toolmeter.ts';
 import { type FaultOptions, type FaultResult, startGenerator } from './embedded.ts';
 import { isWhole, tally } from './tally.ts';
@@ -21,11 +21,11 @@ const COLLECTORS = 6;
  * Two processors over six partitions of a real Kafka, one sink, several collectors; processor, sink and broker are
  * killed in turn at random moments while calls of known cost flow.
  */
-export async function kafkaFaults(options: FaultOptions): Promise<FaultResult> {
+export async function kafkaFaults(options: FaultOptions, running?: RunningKafka): Promise<FaultResult> {
   const { calls, kills, perSecond, report } = options;
   const next = random(options.seed);
   const scratch = scratchFolder('toolmeter-faults-');
-  const kafka = await startKafka();
+  const kafka = running ?? (await startKafka());
   const prices = join(scratch.path, 'prices.yaml');
   writeFileSync(prices, FAULT_PRICES);
   const env = {

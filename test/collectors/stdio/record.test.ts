@@ -129,7 +129,9 @@ describe.each([
       'tool_error',
     ]);
     expect(by(calls, '0')).toMatchObject({ method: 'initialize', outcome: 'ok' });
-    const [number, text] = calls.filter(({ request_id }) => request_id?.value === '1');
+    const ofType = (type: string) =>
+      calls.find(({ request_id }) => request_id?.value === '1' && request_id.type === type);
+    const [number, text] = [ofType('number'), ofType('string')];
     expect(number).toMatchObject({ request_id: { type: 'number' }, tool: 'echo', outcome: 'ok' });
     expect(number?.arguments).toMatchObject({ state: 'captured', text: '{"text":"hé😀"}', source: 'wire' });
     expect(text).toMatchObject({
