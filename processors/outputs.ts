@@ -4,6 +4,7 @@ import { type DeadLetter, deadLetterHeaders } from '../schemas/dead-letter.ts';
 import type { MeteredCall } from '../schemas/metered-call.ts';
 import { HEADER } from '../schemas/record.ts';
 import { PROCESSED_MAX_BYTES, TOPICS } from '../schemas/topics.ts';
+import { rowText } from './row-text.ts';
 import type { Dead } from './stage.ts';
 
 /** Room for headers and the log's own framing in a record. */
@@ -14,9 +15,9 @@ export const CALL_CE_TYPE = 'io.toolmeter.call.v1';
 
 /** The record of a processed call. Content that would not fit the log is left out, and the row says so. */
 export function callRecord(row: MeteredCall, partition: number): NewRecord {
-  let value = JSON.stringify(row);
+  let value = rowText(row);
   if (value.length * 3 > MAX_VALUE_BYTES && Buffer.byteLength(value) > MAX_VALUE_BYTES) {
-    value = JSON.stringify({
+    value = rowText({
       ...row,
       arguments_text: '',
       arguments_state: 'omitted',

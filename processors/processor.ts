@@ -19,7 +19,7 @@ export const TICK_MS = 20_000;
 /** How often the ledger of a busy lane is published. */
 const LEDGER_MS = 2_000;
 /** A batch: one transaction. */
-const BATCH = { maxRecords: 5_000, maxBytes: 16 * 1024 * 1024 };
+const BATCH = { maxRecords: 2_000, maxBytes: 8 * 1024 * 1024 };
 /** Longest wait for a batch's first record. */
 const WAIT_MS = 500;
 

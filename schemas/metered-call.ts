@@ -16,8 +16,8 @@ const text = z.string();
 const count = z.int().min(0);
 
 /**
- * A call after processing, as it stands on `mcp.calls.v1`: flat, and each name is the column of the table `calls`,
- * so that the sink adds the log's coordinates and concatenates. Absent text is `''`, as in the table.
+ * A call after processing: flat, and each name is the column of the table `calls`, so that the sink adds the log's
+ * coordinates and concatenates. Absent text is `''`, as in the table.
  */
 export const MeteredCallSchema = z.strictObject({
   schema_version: z.int().min(1),
@@ -108,3 +108,18 @@ export const MeteredCallSchema = z.strictObject({
   raw_offset: count,
 });
 export type MeteredCall = z.infer<typeof MeteredCallSchema>;
+
+const ZEROS: readonly unknown[] = ['', 0, false, [], {}];
+
+/**
+ * A `MeteredCall` as it stands on `mcp.calls.v1`: fields that are zero, false or empty may be left out, since that is
+ * what they then are (also in the table). It is what a reader of the topic parses with.
+ */
+export const MeteredCallRecordSchema = z.strictObject(
+  Object.fromEntries(
+    Object.entries(MeteredCallSchema.shape).map(([name, field]: [string, z.ZodType]) => {
+      const zero = ZEROS.find((value) => field.safeParse(value).success);
+      return [name, zero === undefined ? field : field.default(zero)];
+    }),
+  ),
+);

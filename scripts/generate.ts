@@ -14,14 +14,14 @@ import { CompletenessRowSchema, TickSchema } from '../schemas/calls-topic.ts';
 import { ConfigSchema } from '../schemas/config.ts';
 import { DeadLetterSchema } from '../schemas/dead-letter.ts';
 import { DirectorySchema } from '../schemas/directory.ts';
-import { MeteredCallSchema } from '../schemas/metered-call.ts';
+import { MeteredCallRecordSchema } from '../schemas/metered-call.ts';
 import { PricesSchema } from '../schemas/prices.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
 const published: Record<string, z.ZodType> = {
   'call-event': CallEventSchema,
-  'metered-call': MeteredCallSchema,
+  'metered-call': MeteredCallRecordSchema,
   'dead-letter': DeadLetterSchema,
   alert: AlertSchema,
   tick: TickSchema,
