@@ -11,9 +11,17 @@ const DAY_MS = 86_400_000;
 /** Failures that pass: brokers that are not there yet, and topics that they have not told each other of. */
 const PASSING = new Set(['TM_LOG_UNAVAILABLE', 'TM_TOPIC_UNKNOWN']);
 
-/** The log that the configuration names; its topics may still be missing. */
-export async function openLog({ config }: Settings, home: Home, log: Log): Promise<EventLog> {
-  return config.log.brokers.length === 0 ? openEmbedded(home, log) : openKafka(config.log, log);
+/**
+ * The log that the configuration names; its topics may still be missing. `FULL` (the embedded log's default) survives
+ * power loss with each commit, `NORMAL` with the next `FULL` commit of any connection.
+ */
+export async function openLog(
+  { config }: Settings,
+  home: Home,
+  log: Log,
+  synchronous: 'FULL' | 'NORMAL' = 'FULL',
+): Promise<EventLog> {
+  return config.log.brokers.length === 0 ? openEmbedded(home, log, synchronous) : openKafka(config.log, log);
 }
 
 /** Makes the log's topics. Waits for brokers that are not there, and says so, until `signal` aborts. */
@@ -38,9 +46,9 @@ export async function ensureTopics(
   });
 }
 
-async function openEmbedded(home: Home, log: Log): Promise<EventLog> {
+async function openEmbedded(home: Home, log: Log, synchronous: 'FULL' | 'NORMAL'): Promise<EventLog> {
   const { openEmbeddedLog } = await import('../../eventlog/embedded/index.ts');
-  return openEmbeddedLog({ path: home.log, log });
+  return openEmbeddedLog({ path: home.log, log, synchronous });
 }
 
 async function openKafka(config: Settings['config']['log'], log: Log): Promise<EventLog> {

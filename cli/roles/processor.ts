@@ -21,7 +21,8 @@ const DAY_MS = 86_400_000;
 /** Raw records → calls: joins the processors' group and works on what it is given. */
 export async function startProcessor({ settings, home, log }: RoleContext): Promise<Role> {
   const { config } = settings;
-  const eventLog = await openLog(settings, home, log);
+  // What is processed can be processed again, and the sink commits FULL before it inserts: by then this is on disk too.
+  const eventLog = await openLog(settings, home, log, 'NORMAL');
   await ensureTopics(eventLog, settings, log);
   const directory = openDirectory(config.directory, { log });
   const catalog = openCatalog(config.prices, { log });

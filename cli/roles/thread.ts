@@ -20,6 +20,9 @@ type FromThread =
   | { type: 'status'; id: number; parts: PartStatus[]; metrics: Snapshot | null };
 type ToThread = { type: 'status'; id: number } | { type: 'stop' };
 
+/** Ceiling of a thread's heap, MiB: V8 lets garbage pile up to it. The processor holds tokenizers and lane state. */
+const HEAP_MB: Record<RoleName, number> = { processor: 512, store: 128 };
+
 /** A role in a thread of its own. `onExit` is told when the thread ends without having been asked to. */
 export async function startThread(
   role: RoleName,
@@ -31,7 +34,7 @@ export async function startThread(
   const worker = new Worker(new URL(`./thread.${extension}`, import.meta.url), {
     workerData: { role, settings, homePath } satisfies ThreadData,
     name: `toolmeter-${role}`,
-    resourceLimits: { maxOldGenerationSizeMb: 512 },
+    resourceLimits: { maxOldGenerationSizeMb: HEAP_MB[role], maxYoungGenerationSizeMb: 24 },
   });
   const waiting = new Map<number, (message: Extract<FromThread, { type: 'status' }>) => void>();
   let stopping = false;
