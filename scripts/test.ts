@@ -1,5 +1,5 @@
 /**
- * `npm test`: format and lint, direction of imports, generated files, types, then every test. Prints a closing line
+ * `npm test`: format and lint, direction of imports, generated files, types, both packages, then every test. Prints a closing line
  * `N passed, N failed, N skipped`, in which each check counts as one, and exits with 1 where anything failed.
  * Arguments go to vitest: `npm test -- test/store`.
  */
@@ -29,6 +29,13 @@ if (only.length === 0) {
     ['direction of imports', process.execPath, ['scripts/check-imports.ts']],
     ['generated files', process.execPath, ['scripts/generate.ts', '--check']],
     ['types', bin('tsc'), ['-p', '.']],
+    ['build', process.execPath, ['scripts/build.ts']],
+    ['the built command', process.execPath, ['dist/cli/main.js', '--version']],
+    [
+      'toolmeter-sdk, packed, installed alone and used',
+      process.execPath,
+      ['scripts/build-sdk.ts', '--check'],
+    ],
   ];
   for (const [title, command, args] of checks) run(title, command, args) ? passed++ : failed++;
 }
