@@ -17,13 +17,21 @@ function like(value: MeteredCall[keyof MeteredCall]): fc.Arbitrary<unknown> {
 
 describe('rowText', () => {
   it('is read back as the row, whatever is zero', () => {
+    const change = fc.constantFrom(...names).chain((name) => fc.tuple(fc.constant(name), like(base[name])));
+    // zod's records lose a key of this name; ours never go through them.
+    const text = fc.string({ unit: 'binary' }).filter((value) => value !== '__proto__');
     fc.assert(
-      fc.property(fc.constantFrom(...names), fc.string({ unit: 'binary' }), (name, text) => {
-        const row = { ...base, error_text: text, tags: { [text]: text } } as MeteredCall;
-        const changed = { ...row, [name]: fc.sample(like(row[name]), 1)[0] } as MeteredCall;
+      fc.property(change, text, ([name, value], words) => {
+        const changed = {
+          ...base,
+          error_text: words,
+          tags: { [words]: words },
+          [name]: value,
+        } as MeteredCall;
         for (const one of ['schema_version', 'processing_version', 'calls'] as const) changed[one] = 1;
         expect(MeteredCallRecordSchema.parse(JSON.parse(rowText(changed)))).toEqual(changed);
       }),
+      { numRuns: 1_000 },
     );
   });
 
