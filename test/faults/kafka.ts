@@ -2,11 +2,14 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { random } from '../../bench/load.ts';
+import { openLog } from '../../cli/roles/log.ts';
 import { openConfiguredStore, startStore } from '../../cli/roles/store.ts';
 import { loadSettings } from '../../cli/settings.ts';
 import { openHome } from '../../core/home.ts';
 import { silentLog } from '../../core/log.ts';
 import { sleep } from '../../core/retry.ts';
+import { PROCESSOR_GROUP } from '../../processors/processor.ts';
+import { TOPICS } from '../../schemas/topics.ts';
 import { type RunningKafka, startKafka } from '../support/kafka/index.ts';
 import { type RunningProcess, scratchFolder, startToolmeter } from '../support/toolmeter.ts';
 import { type FaultOptions, type FaultResult, startGenerator } from './embedded.ts';
@@ -76,8 +79,10 @@ export async function kafkaFaults(options: FaultOptions, running?: RunningKafka)
     await processes.sink?.kill();
     await settle(env, readTruth(truthFiles).committed.size, report);
     const result = { kills, collectorKills: 0, ...(await tally(env, truthFiles)) };
-    if (!isWhole(result))
+    if (!isWhole(result)) {
+      await positions(env, report);
       for (const [name, running] of Object.entries(processes)) report(`${name}: ${running.output()}`);
+    }
     return result;
   } catch (error) {
     for (const [name, running] of Object.entries(processes)) report(`${name}: ${running.output()}`);
@@ -87,6 +92,22 @@ export async function kafkaFaults(options: FaultOptions, running?: RunningKafka)
     await kafka.stop();
     scratch.remove();
   }
+}
+
+/** Says how far each group is in each partition: where what is missing waits. */
+async function positions(env: Record<string, string>, report: (line: string) => void): Promise<void> {
+  const settings = loadSettings(null, env);
+  const log = await openLog(settings, openHome(env.TOOLMETER_HOME as string), silentLog);
+  for (const [topic, group] of [
+    [TOPICS.raw, PROCESSOR_GROUP],
+    [TOPICS.calls, 'toolmeter-sink'],
+  ] as const) {
+    for (let partition = 0; partition < 6; partition++) {
+      const { high, committed } = await log.watermarks(topic, partition, group);
+      report(`${topic} ${partition}: ${group} is at ${committed} of ${high}`);
+    }
+  }
+  await log.close();
 }
 
 /** Runs the sink in this process until everything that is known to be committed is in the table and the ledger agrees. */
