@@ -55,7 +55,8 @@ async function pipeline(): Promise<number> {
   const store = await startThread('store', settings, home.path, fail);
   const asking = await openConfiguredStore(settings, home, silentLog);
   const client = await asking.newClient();
-  const expected = Math.floor(count / Math.max(1, await partitionCount())) * (await partitionCount());
+  const partitions = await partitionCount();
+  const expected = Math.floor(count / partitions) * partitions;
   const processor = await startThread('processor', settings, home.path, fail);
   // From the first rows to the last: what loads once (tokenizers, prices) is not a rate.
   let begun = 0;
