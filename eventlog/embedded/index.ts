@@ -5,6 +5,7 @@ import { type Log, silentLog } from '../../core/log.ts';
 import type { PartitionSchedule } from '../../schemas/partition.ts';
 import { TOPICS, type Topic, type TopicSpec } from '../../schemas/topics.ts';
 import { logClosed, topicUnknown } from '../errors.ts';
+import { errorTeller } from '../on-error.ts';
 import type {
   AppendResult,
   EventLog,
@@ -113,11 +114,7 @@ class EmbeddedLog implements EventLog {
     options: { onError?: (error: unknown, partition: number | null) => void } = {},
   ): Subscription {
     if (this.#closed) throw logClosed();
-    const onError = (error: unknown, partition: number | null): void => {
-      if (options.onError !== undefined) options.onError(error, partition);
-      else
-        this.#log.warn({ err: error, group, topic, partition }, 'Reading the log failed; it is tried again');
-    };
+    const onError = errorTeller(this.#log, group, topic, options.onError);
     const subscription = new EmbeddedSubscription(this.#store, group, topic, handler, onError, this.#leaseMs);
     this.#subscriptions.add(subscription);
     void subscription.ended.then(() => this.#subscriptions.delete(subscription));

@@ -10,6 +10,7 @@ import {
   type TopicSpec,
 } from '../../schemas/topics.ts';
 import { logClosed } from '../errors.ts';
+import { errorTeller } from '../on-error.ts';
 import type {
   AppendResult,
   EventLog,
@@ -107,11 +108,7 @@ class KafkaLog implements EventLog {
     options: { onError?: (error: unknown, partition: number | null) => void } = {},
   ): Subscription {
     if (this.#closed) throw logClosed();
-    const onError = (error: unknown, partition: number | null): void => {
-      if (options.onError !== undefined) options.onError(error, partition);
-      else
-        this.#log.warn({ err: error, group, topic, partition }, 'Reading the log failed; it is tried again');
-    };
+    const onError = errorTeller(this.#log, group, topic, options.onError);
     const context = { client: this.#client, limitOf: this.#limitOf, log: this.#log };
     const subscription = new KafkaSubscription(
       context,
