@@ -107,14 +107,23 @@ describe('the migration lock', () => {
     await expect(
       withMigrationLock(client, silentLog, () => Promise.reject(new Error('failed'))),
     ).rejects.toThrow('failed');
-    await client.command('CREATE TABLE migration_lock_7 (n UInt8) ENGINE = Memory');
-    await expect(
-      withMigrationLock(client, silentLog, () => Promise.resolve(), { waitMs: 300 }),
-    ).rejects.toMatchObject({ code: 'TM_MIGRATION_LOCKED' });
-    expect(await withMigrationLock(client, silentLog, () => Promise.resolve('mine'), { staleS: 0 })).toBe(
-      'mine',
-    );
+    await withMigrationLock(client, silentLog, async () => {
+      const other = clients[0] as StoreClient;
+      await expect(
+        withMigrationLock(other, silentLog, () => Promise.resolve(), { waitMs: 300 }),
+      ).rejects.toMatchObject({ code: 'TM_MIGRATION_LOCKED' });
+      expect(await withMigrationLock(other, silentLog, () => Promise.resolve('mine'), { staleS: 0 })).toBe(
+        'mine',
+      );
+    });
     expect(await withMigrationLock(client, silentLog, () => Promise.resolve('again'))).toBe('again');
     await Promise.all(clients.map((each) => each.close()));
+  });
+
+  it('of a process that was killed is taken over: at once where one process can have the store', async () => {
+    await client.command("CREATE TABLE migration_lock_7 (n UInt8) ENGINE = Memory COMMENT 'another process'");
+    expect(await withMigrationLock(client, silentLog, () => Promise.resolve('mine'), { waitMs: 300 })).toBe(
+      'mine',
+    );
   });
 });
