@@ -10,6 +10,7 @@ import { silentLog } from '../../core/log.ts';
 import { sleep } from '../../core/retry.ts';
 import { PROCESSOR_GROUP } from '../../processors/processor.ts';
 import { TOPICS } from '../../schemas/topics.ts';
+import { makeLogger } from '../../telemetry/logger.ts';
 import { type RunningKafka, startKafka } from '../support/kafka/index.ts';
 import { type RunningProcess, scratchFolder, startToolmeter } from '../support/toolmeter.ts';
 import { type FaultOptions, type FaultResult, startGenerator } from './embedded.ts';
@@ -118,8 +119,9 @@ async function settle(
 ): Promise<void> {
   const settings = loadSettings(null, env);
   const home = openHome(env.TOOLMETER_HOME as string);
-  const role = await startStore({ settings, home, log: silentLog });
-  const store = await openConfiguredStore(settings, home, silentLog);
+  const log = makeLogger({ level: 'warn', to: { write: report } });
+  const role = await startStore({ settings, home, log });
+  const store = await openConfiguredStore(settings, home, log);
   const client = await store.newClient();
   const deadline = Date.now() + SETTLE_MS;
   try {
