@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { homePath, openHome } from '../core/home.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
+import { commandLine, PLACES } from './command-line.ts';
 import { startHttp } from './roles/http.ts';
 import { configFile, loadSettings } from './settings.ts';
 import { waitForSignal } from './signal.ts';
@@ -13,14 +13,9 @@ Runs the query API and the ingest against Kafka and ClickHouse. Run as many copi
 `;
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { config: { type: 'string' }, home: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const line = commandLine(argv, USAGE, PLACES);
+  if (line === null) return 0;
+  const { values } = line;
   const settings = loadSettings(configFile(values.config));
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'api' });
   const telemetry = await startTelemetry({

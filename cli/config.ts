@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { checkDirectoryFile } from '../processors/attribute/index.ts';
 import { checkPriceFile } from '../processors/cost/index.ts';
+import { commandLine, usageError } from './command-line.ts';
 import { checkSettings, configFile, type SettingsProblem } from './settings.ts';
 
 const USAGE =
@@ -8,20 +8,11 @@ const USAGE =
 
 /** `toolmeter config check [FILE]`: every problem with its line and reason; exit code 1 where there is one. */
 export async function run(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: { help: { type: 'boolean', short: 'h' } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  if (positionals[0] !== 'check' || positionals.length > 2) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
-  const file = configFile(positionals[1]);
+  const line = commandLine(argv, USAGE, {}, 2);
+  if (line === null) return 0;
+  const [verb, named] = line.positionals;
+  if (verb !== 'check') throw usageError(verb === undefined ? 'check what?' : `there is no "${verb}"`);
+  const file = configFile(named);
   const result = checkSettings(file);
   const problems: SettingsProblem[] = 'problems' in result ? [...result.problems] : [];
   if (!('problems' in result)) {

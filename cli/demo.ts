@@ -1,5 +1,5 @@
-import { parseArgs } from 'node:util';
 import { homePath, ingestUrl } from '../core/home.ts';
+import { commandLine } from './command-line.ts';
 import { runDemo } from './demo/run.ts';
 
 const USAGE = `Usage: toolmeter demo [--url URL]
@@ -9,13 +9,7 @@ show where the running one uses the demonstration's directory: toolmeter up --de
 `;
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { url: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  return runDemo({ url: values.url ?? ingestUrl(), home: homePath(), begunAt: Date.now() });
+  const line = commandLine(argv, USAGE, { url: { type: 'string' } });
+  if (line === null) return 0;
+  return runDemo({ url: line.values.url ?? ingestUrl(), home: homePath(), begunAt: Date.now() });
 }

@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util';
 import { homePath, openHome } from '../core/home.ts';
 import type { EventLog, LogRecord } from '../eventlog/port.ts';
 import { type DeadLetter, readDeadLetter } from '../schemas/dead-letter.ts';
@@ -6,6 +5,7 @@ import { partitionsAt } from '../schemas/partition.ts';
 import { HEADER } from '../schemas/record.ts';
 import { TOPICS } from '../schemas/topics.ts';
 import { makeLogger } from '../telemetry/logger.ts';
+import { commandLine, PLACES, usageError } from './command-line.ts';
 import { openLog } from './roles/log.ts';
 import { configFile, loadSettings } from './settings.ts';
 import { table } from './table.ts';
@@ -19,6 +19,14 @@ they become calls, once, however often they are replayed.
   --config FILE, --home FOLDER   as for toolmeter up
 `;
 
+const OPTIONS = {
+  ...PLACES,
+  code: { type: 'string' },
+  id: { type: 'string', multiple: true },
+  all: { type: 'boolean' },
+  json: { type: 'boolean' },
+} as const;
+
 interface Letter {
   readonly id: string;
   readonly letter: DeadLetter;
@@ -27,29 +35,14 @@ interface Letter {
 }
 
 export async function run(argv: string[]): Promise<number> {
-  const { values, positionals } = parseArgs({
-    args: argv,
-    allowPositionals: true,
-    options: {
-      code: { type: 'string' },
-      id: { type: 'string', multiple: true },
-      all: { type: 'boolean' },
-      json: { type: 'boolean' },
-      config: { type: 'string' },
-      home: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const line = commandLine(argv, USAGE, OPTIONS, 1);
+  if (line === null) return 0;
+  const { values, positionals } = line;
   const [verb] = positionals;
+  if (verb !== 'list' && verb !== 'replay')
+    throw usageError(verb === undefined ? 'list or replay?' : `there is no "${verb}"`);
   const chosen = values.all || values.code !== undefined || values.id !== undefined;
-  if (positionals.length !== 1 || (verb !== 'list' && verb !== 'replay') || (verb === 'replay' && !chosen)) {
-    process.stderr.write(USAGE);
-    return 2;
-  }
+  if (verb === 'replay' && !chosen) throw usageError('replay which? --all, --code or --id says so');
   const settings = loadSettings(configFile(values.config));
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'dlq' });
   const eventLog = await openLog(settings, openHome(values.home ?? homePath()), log);

@@ -1,10 +1,10 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { messageOf, ToolmeterError } from '../core/errors.ts';
 import { homePath, ingestUrl, isDisabled, openHome } from '../core/home.ts';
 import { checkDirectoryFile } from '../processors/attribute/index.ts';
 import { checkPriceFile } from '../processors/cost/index.ts';
+import { commandLine, PLACES } from './command-line.ts';
 import { checkSettings, configFile } from './settings.ts';
 
 const USAGE = `Usage: toolmeter doctor [--config FILE] [--home FOLDER]
@@ -22,14 +22,9 @@ interface Finding {
 const NODE_MIN = [22, 22] as const;
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { config: { type: 'string' }, home: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const line = commandLine(argv, USAGE, PLACES);
+  if (line === null) return 0;
+  const { values } = line;
   const home = values.home ?? homePath();
   const findings = [
     node(),

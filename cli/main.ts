@@ -74,12 +74,12 @@ export async function main(argv: string[]): Promise<number> {
     const { run } = await command.load();
     return await run(rest);
   } catch (error) {
-    if (error instanceof ToolmeterError) {
+    if (error instanceof ToolmeterError && error.code === 'TM_USAGE') {
+      process.stderr.write(`toolmeter ${name}: ${error.message}; toolmeter ${name} --help tells more.\n`);
+    } else if (error instanceof ToolmeterError) {
       process.stderr.write(
         `toolmeter ${name}: ${error.message}${error.hint === '' ? '' : ` ${error.hint}`} (${error.code})\n`,
       );
-    } else if ((error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS')) {
-      process.stderr.write(`toolmeter ${name}: ${messageOf(error)}\n`);
     } else {
       process.stderr.write(`toolmeter ${name}: unexpected failure: ${messageOf(error)}\n`);
       if (process.env.TOOLMETER_DEBUG) process.stderr.write(`${(error as Error).stack}\n`);

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { homePath, openHome } from '../core/home.ts';
 import { migrate, migrationStatus } from '../store/migrate.ts';
 import { makeLogger } from '../telemetry/logger.ts';
+import { commandLine, PLACES } from './command-line.ts';
 import { openConfiguredStore } from './roles/store.ts';
 import { configFile, loadSettings } from './settings.ts';
 import { table } from './table.ts';
@@ -12,19 +12,9 @@ Brings the store's tables up to date, under a lock. --status only shows what has
 `;
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      status: { type: 'boolean' },
-      config: { type: 'string' },
-      home: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  const line = commandLine(argv, USAGE, { ...PLACES, status: { type: 'boolean' } });
+  if (line === null) return 0;
+  const { values } = line;
   const settings = loadSettings(configFile(values.config));
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'migrate' });
   const store = await openConfiguredStore(settings, openHome(values.home ?? homePath()), log);

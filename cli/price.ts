@@ -1,9 +1,9 @@
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ToolmeterError } from '../core/errors.ts';
 import { formatUsd } from '../core/money.ts';
 import { loadCatalog, priceUsage, type TokenUsage } from '../processors/cost/index.ts';
 import { InstantSchema, instantMs } from '../schemas/prices.ts';
+import { commandLine } from './command-line.ts';
 import { runNdjson } from './ndjson.ts';
 
 const USAGE = `Usage: toolmeter price [--prices FILE]...
@@ -40,15 +40,9 @@ const RequestSchema = z.object({
 
 /** `toolmeter price`: NDJSON in and out. */
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { prices: { type: 'string', multiple: true }, help: { type: 'boolean', short: 'h' } },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  const catalog = loadCatalog(values.prices ?? []);
+  const line = commandLine(argv, USAGE, { prices: { type: 'string', multiple: true } });
+  if (line === null) return 0;
+  const catalog = loadCatalog(line.values.prices ?? []);
   return runNdjson((input) => {
     const request = RequestSchema.safeParse(input);
     if (!request.success) {

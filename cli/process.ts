@@ -1,8 +1,8 @@
-import { parseArgs } from 'node:util';
 import { homePath, openHome } from '../core/home.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
+import { commandLine, PLACES, usageError } from './command-line.ts';
 import { startProcessor } from './roles/processor.ts';
 import type { Role } from './roles/role.ts';
 import { startStore } from './roles/store.ts';
@@ -16,23 +16,11 @@ copies as wanted: partitions are divided among them.
 `;
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      only: { type: 'string' },
-      config: { type: 'string' },
-      home: { type: 'string' },
-      help: { type: 'boolean', short: 'h' },
-    },
-  });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
-  if (values.only !== undefined && values.only !== 'processor' && values.only !== 'store') {
-    process.stderr.write(USAGE);
-    return 2;
-  }
+  const line = commandLine(argv, USAGE, { ...PLACES, only: { type: 'string' } });
+  if (line === null) return 0;
+  const { values } = line;
+  if (values.only !== undefined && values.only !== 'processor' && values.only !== 'store')
+    throw usageError(`--only takes processor or store, not "${values.only}"`);
   const settings = loadSettings(configFile(values.config));
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'process' });
   const context = { settings, home: openHome(values.home ?? homePath()), log };

@@ -1,11 +1,11 @@
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ToolmeterError } from '../core/errors.ts';
 import { openHome } from '../core/home.ts';
 import { createScrubber, type Finding, type Scrubber } from '../processors/scrub/index.ts';
+import { commandLine } from './command-line.ts';
 import { runNdjson } from './ndjson.ts';
 
-const HELP = `Usage: toolmeter scrub < NDJSON
+const USAGE = `Usage: toolmeter scrub < NDJSON
 
 Each line {"id": …, "text": "…"} is scrubbed as plain text; {"id": …, "json": "…"} holds a string of JSON text, which
 is scrubbed as JSON. Answers {"id", "findings": [{"type", "start", "end", "detector"}], "text"}; offsets are Unicode
@@ -18,14 +18,7 @@ const InputSchema = z.union([
 ]);
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { help: { type: 'boolean', short: 'h', default: false } },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
+  if (commandLine(argv, USAGE, {}) === null) return 0;
   const scrubber = createScrubber({ key: openHome().keys.pseudonym });
   return runNdjson((input) => scrubLine(input, scrubber));
 }

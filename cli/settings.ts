@@ -13,6 +13,12 @@ export interface Settings {
   readonly file: string | null;
 }
 
+/** Which of log and store are the embedded ones, under the home folder. */
+export const embedded = ({ log, store }: Config): { readonly log: boolean; readonly store: boolean } => ({
+  log: log.brokers.length === 0,
+  store: store.url === undefined,
+});
+
 /** A configuration's problems, each with its line where it came from a file. */
 export interface SettingsProblem {
   readonly where: string;

@@ -1,10 +1,10 @@
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { ToolmeterError } from '../core/errors.ts';
 import { createTokenCounter, type TokenCounter } from '../processors/tokens/index.ts';
+import { commandLine } from './command-line.ts';
 import { runNdjson } from './ndjson.ts';
 
-const HELP = `Usage: toolmeter tokens --model MODEL < NDJSON
+const USAGE = `Usage: toolmeter tokens --model MODEL < NDJSON
 
 Counts the tokens of each line {"id": …, "text": "…"} as MODEL does. Answers {"id", "tokens", "tokenizer", "basis",
 "error"}: basis "metered" is that model's own tokenizer, "estimated" is within the relative error that is given.
@@ -13,15 +13,9 @@ Counts the tokens of each line {"id": …, "text": "…"} as MODEL does. Answers
 const InputSchema = z.object({ id: z.unknown(), text: z.string() });
 
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: { model: { type: 'string' }, help: { type: 'boolean', short: 'h', default: false } },
-  });
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  const { model } = values;
+  const line = commandLine(argv, USAGE, { model: { type: 'string' } });
+  if (line === null) return 0;
+  const { model } = line.values;
   if (model === undefined || model.trim() === '') {
     throw new ToolmeterError(
       'TM_TOKENS_MODEL',

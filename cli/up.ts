@@ -1,6 +1,5 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { openOutbox } from '../collectors/spool/index.ts';
 import { ToolmeterError } from '../core/errors.ts';
 import { homePath, openHome } from '../core/home.ts';
@@ -9,12 +8,13 @@ import { loadEmbeddedEngine } from '../store/client.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
+import { commandLine, PLACES } from './command-line.ts';
 import { runDemo } from './demo/run.ts';
 import { demoDirectory } from './demo/traffic.ts';
 import { startHttp } from './roles/http.ts';
 import { ROLES, type Role } from './roles/role.ts';
 import { startThread } from './roles/thread.ts';
-import { configFile, loadSettings, type Settings } from './settings.ts';
+import { configFile, embedded, loadSettings, type Settings } from './settings.ts';
 import { waitForSignal } from './signal.ts';
 
 const USAGE = `Usage: toolmeter up [--config FILE] [--home FOLDER] [--demo]
@@ -30,20 +30,13 @@ store.url in toolmeter.yaml) it uses those; without, the embedded log and store 
 
 /** `toolmeter up`: main thread HTTP, one thread for the processors, one for the store. */
 export async function run(argv: string[]): Promise<number> {
-  const { values } = parseArgs({
-    args: argv,
-    options: {
-      config: { type: 'string' },
-      home: { type: 'string' },
-      demo: { type: 'boolean' },
-      exit: { type: 'boolean' },
-      help: { type: 'boolean', short: 'h' },
-    },
+  const line = commandLine(argv, USAGE, {
+    ...PLACES,
+    demo: { type: 'boolean' },
+    exit: { type: 'boolean' },
   });
-  if (values.help) {
-    process.stdout.write(USAGE);
-    return 0;
-  }
+  if (line === null) return 0;
+  const { values } = line;
   const begunAt = Date.now();
   let settings = loadSettings(configFile(values.config));
   const home = values.demo
@@ -93,15 +86,14 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
     fail = done;
   });
   try {
-    if (settings.config.store.url === undefined) await loadEmbeddedEngine();
+    if (embedded(settings.config).store) await loadEmbeddedEngine();
     // The store first: it migrates what the others ask.
     for (const role of ROLES) threads.set(role, await startThread(role, settings, home.path, fail));
     const http = await startHttp({ settings, home, log }, { beside: threads });
     // An outbox without calls of its own: it takes over the spools that dead collectors of this machine left.
-    const orphans =
-      settings.config.log.brokers.length === 0
-        ? openOutbox({ home, destination: { kind: 'http', url: http.url }, log })
-        : null;
+    const orphans = embedded(settings.config).log
+      ? openOutbox({ home, destination: { kind: 'http', url: http.url }, log })
+      : null;
     return {
       url: http.url,
       failed,
@@ -130,7 +122,7 @@ function banner(url: string, home: string, { config, file }: Settings): string {
     ['API and ingest', url],
     ['OpenAPI', `${url}/openapi.json`],
     ['Home', home],
-    ['Log', config.log.brokers.length > 0 ? `Kafka at ${config.log.brokers.join(', ')}` : 'embedded'],
+    ['Log', embedded(config).log ? 'embedded' : `Kafka at ${config.log.brokers.join(', ')}`],
     ['Store', config.store.url ?? 'embedded ClickHouse'],
     ['Configuration', file ?? 'defaults'],
     ['Team directory', config.directory ?? 'none: calls have no team'],

@@ -12,6 +12,7 @@ import type { Store } from '../../store/client.ts';
 import { Health } from '../../telemetry/health.ts';
 import { registry } from '../../telemetry/metrics.ts';
 import { watchProcess } from '../../telemetry/process-metrics.ts';
+import { embedded } from '../settings.ts';
 import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
 import { openConfiguredStore } from './store.ts';
@@ -29,10 +30,10 @@ export async function startHttp(
   { beside }: { readonly beside: ReadonlyMap<string, Role> },
 ): Promise<HttpRole> {
   const { config } = settings;
-  const embedded = config.log.brokers.length === 0 && config.store.url === undefined;
+  const own = embedded(config);
   const open = (): Promise<Store> => openConfiguredStore(settings, home, log);
   // A server may be away: it is opened by the first question, and events are taken meanwhile.
-  const store = config.store.url === undefined ? await open() : null;
+  const store = own.store ? await open() : null;
   const eventLog = await openLog(settings, home, log);
   // Embedded it is done at once; brokers may be away, and events are taken meanwhile.
   const stopping = new AbortController();
@@ -54,7 +55,7 @@ export async function startHttp(
     health,
     registry,
     config: {
-      embedded,
+      embedded: own.log && own.store,
       host: config.api.host,
       maxBodyBytes: config.api.max_body_bytes,
       allowedHosts: config.api.allowed_hosts,

@@ -4,7 +4,7 @@ import type { Log } from '../../core/log.ts';
 import { retry } from '../../core/retry.ts';
 import type { EventLog } from '../../eventlog/port.ts';
 import { topicSpecs } from '../../schemas/topics.ts';
-import { readSecret, type Settings } from '../settings.ts';
+import { embedded, readSecret, type Settings } from '../settings.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -21,7 +21,7 @@ export async function openLog(
   log: Log,
   synchronous: 'FULL' | 'NORMAL' = 'FULL',
 ): Promise<EventLog> {
-  return config.log.brokers.length === 0 ? openEmbedded(home, log, synchronous) : openKafka(config.log, log);
+  return embedded(config).log ? openEmbedded(home, log, synchronous) : openKafka(config.log, log);
 }
 
 /** Makes the log's topics. Waits for brokers that are not there, and says so, until `signal` aborts. */
