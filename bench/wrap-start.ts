@@ -7,10 +7,11 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus, platform, tmpdir } from 'node:os';
+import { platform, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { build } from 'esbuild';
+import { conditions, emit, median, type Spread, spread } from './support.ts';
 
 const { values } = parseArgs({
   options: { rounds: { type: 'string', default: '15' }, json: { type: 'boolean' } },
@@ -86,16 +87,6 @@ function residentMb(pid: number): number {
   return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
 }
 
-const median = (numbers: number[]): number => {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] as number;
-};
-const spread = (numbers: number[]): string => {
-  const sorted = numbers.toSorted((a, b) => a - b);
-  const at = (part: number): string => (sorted[Math.floor((sorted.length - 1) * part)] as number).toFixed(0);
-  return `${at(0.1)}–${at(0.9)}`;
-};
-
 const folder = mkdtempSync(join(tmpdir(), 'toolmeter-bench-'));
 try {
   await build({
@@ -127,7 +118,7 @@ try {
     TOOLMETER_HOME: join(folder, 'home'),
     TOOLMETER_URL: 'http://127.0.0.1:9',
   };
-  const rows: Record<string, string | number>[] = [];
+  const rows: (Spread & { readonly measure: string })[] = [];
   const metrics: Record<string, number> = {};
   for (const [name, args] of servers) {
     const direct: Round[] = [];
@@ -143,36 +134,37 @@ try {
       direct.push(bare);
       wrapped.push(with_);
     }
-    const first = (of: Round[]): number[] => of.map(({ firstAnswerMs }) => firstAnswerMs);
-    const added = median(first(wrapped)) - median(first(direct));
+    const start = (of: Round[]): number[] => of.map(({ firstAnswerMs }) => firstAnswerMs);
+    const added = median(start(wrapped)) - median(start(direct));
     // What a machine that does nothing else would show: the quickest of each.
-    const least = Math.min(...first(wrapped)) - Math.min(...first(direct));
+    const least = Math.min(...start(wrapped)) - Math.min(...start(direct));
     const rssMb = Math.max(...wrapped.map((each) => each.rssMb));
     const addedExit =
       median(wrapped.map(({ exitMs }) => exitMs)) - median(direct.map(({ exitMs }) => exitMs));
-    rows.push({
-      server: name,
-      'direct ms': `${median(first(direct)).toFixed(0)} (${spread(first(direct))})`,
-      'wrapped ms': `${median(first(wrapped)).toFixed(0)} (${spread(first(wrapped))})`,
-      'added ms': added.toFixed(0),
-      'added ms, quickest': least.toFixed(0),
-      'added a call ms': (
-        median(wrapped.map((each) => each.secondAnswerMs)) - median(direct.map((each) => each.secondAnswerMs))
-      ).toFixed(2),
-      'added at exit ms': addedExit.toFixed(0),
-      'RSS MB (max)': rssMb.toFixed(0),
-    });
+    // What a round with the wrapper took more than the round without it just before.
+    const more = (of: (round: Round) => number): Spread =>
+      spread(wrapped.map((round, i) => of(round) - of(direct[i] as Round)));
+    rows.push(
+      { measure: `${name}: start, direct, ms`, ...spread(start(direct)) },
+      { measure: `${name}: start, wrapped, ms`, ...spread(start(wrapped)) },
+      { measure: `${name}: added to the start, ms`, ...more(({ firstAnswerMs }) => firstAnswerMs) },
+      { measure: `${name}: added to a call, ms`, ...more(({ secondAnswerMs }) => secondAnswerMs) },
+      { measure: `${name}: added to the exit, ms`, ...more(({ exitMs }) => exitMs) },
+      { measure: `${name}: wrapper's memory, MB`, ...spread(wrapped.map((each) => each.rssMb)) },
+    );
     const key = name === 'server-everything' ? 'everything' : 'quick';
     metrics[`added_start_ms_${key}`] = Math.round(added * 10) / 10;
     metrics[`added_start_ms_${key}_quickest`] = Math.round(least * 10) / 10;
     metrics[`rss_mb_${key}`] = Math.round(rssMb * 10) / 10;
     metrics[`added_exit_ms_${key}`] = Math.round(addedExit * 10) / 10;
   }
-  console.table(rows);
-  if (values.json) {
-    const conditions = { rounds, node: process.version, cpus: cpus().length, ingest: 'unreachable' };
-    console.log(JSON.stringify({ name: 'wrap-start', metrics, conditions }));
-  }
+  emit({
+    name: 'wrap-start',
+    rows,
+    metrics,
+    conditions: { rounds, ...conditions(), ingest: 'unreachable' },
+    json: values.json === true,
+  });
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
