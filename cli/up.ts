@@ -47,7 +47,8 @@ export async function run(argv: string[]): Promise<number> {
   try {
     process.stdout.write(banner(running.url, home, settings));
     if (values.demo) {
-      const code = await runDemo({ url: running.url, home, begunAt });
+      const code = await Promise.race([runDemo({ url: running.url, home, begunAt }), running.failed]);
+      if (code instanceof ToolmeterError) throw code;
       if (values.exit || code !== 0) return code;
       process.stdout.write('\nStill running: press Ctrl-C to stop.\n');
     }

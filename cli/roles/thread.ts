@@ -18,12 +18,16 @@ type FromThread =
   | { type: 'ready' }
   | { type: 'failed'; code: string; message: string; hint: string }
   | { type: 'status'; id: number; parts: PartStatus[]; metrics: Snapshot | null };
+type Status = Extract<FromThread, { type: 'status' }>;
 type ToThread = { type: 'status'; id: number } | { type: 'stop' };
 
 /** Ceiling of a thread's heap, MiB: V8 lets garbage pile up to it. The processor holds tokenizers and lane state. */
 const HEAP_MB: Record<RoleName, number> = { processor: 512, store: 128 };
 
-/** A role in a thread of its own. `onExit` is told when the thread ends without having been asked to. */
+/**
+ * A role in a thread of its own. `onExit` is told once when the thread ends without having been asked to, whether it
+ * failed or just ended; while it starts, it is this that rejects.
+ */
 export async function startThread(
   role: RoleName,
   settings: Settings,
@@ -36,38 +40,50 @@ export async function startThread(
     name: `toolmeter-${role}`,
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MB[role], maxYoungGenerationSizeMb: 24 },
   });
-  const waiting = new Map<number, (message: Extract<FromThread, { type: 'status' }>) => void>();
+  let isReady: () => void = () => {};
+  let refuse: (error: ToolmeterError) => void = () => {};
+  const ready = new Promise<void>((resolve, reject) => {
+    isReady = resolve;
+    refuse = reject;
+  });
+  const waiting = new Map<number, (answer: Status) => void>();
   let stopping = false;
+  let ended = false;
   let nextId = 1;
-  await new Promise<void>((resolve, reject) => {
-    worker.on('message', (message: FromThread) => {
-      if (message.type === 'ready') resolve();
-      else if (message.type === 'failed')
-        reject(new ToolmeterError(message.code, message.message, message.hint));
-      else waiting.get(message.id)?.(message);
-    });
-    worker.on('error', (error) => {
-      const failure = new ToolmeterError(
-        'TM_THREAD',
-        `The ${role} thread failed: ${messageOf(error)}.`,
-        'Its work goes on after a restart; nothing is lost.',
-      );
-      reject(failure);
-      if (!stopping) onExit(failure);
-    });
-    worker.on('exit', () => {
-      for (const answer of waiting.values())
-        answer({
-          type: 'status',
-          id: 0,
-          parts: [{ name: role, ok: false, detail: 'the thread has ended' }],
-          metrics: null,
-        });
+  const ending = new Promise<void>((resolve) => {
+    worker.on('exit', (code) => {
+      ended = true;
+      resolve();
+      for (const answer of waiting.values()) answer(gone(role));
+      over(`ended by itself, with code ${code}`);
     });
   });
+  /** Once: an error is followed by the exit. Before the thread was ready its start is what failed. */
+  const over = (what: string): void => {
+    const failure = new ToolmeterError(
+      'TM_THREAD',
+      `The ${role} thread ${what}.`,
+      'Its work goes on after a restart; nothing is lost.',
+    );
+    refuse(failure);
+    if (stopping) return;
+    stopping = true;
+    onExit(failure);
+  };
+  worker.on('error', (error) => over(`failed: ${messageOf(error)}`));
+  worker.on('message', (message: FromThread) => {
+    if (message.type === 'ready') isReady();
+    else if (message.type === 'status') waiting.get(message.id)?.(message);
+    else {
+      stopping = true;
+      refuse(new ToolmeterError(message.code, message.message, message.hint));
+    }
+  });
+  await ready;
   return {
     status: () =>
       new Promise((resolve) => {
+        if (ended) return resolve([...gone(role).parts]);
         const id = nextId++;
         const timer = setTimeout(() => {
           waiting.delete(id);
@@ -83,14 +99,22 @@ export async function startThread(
       }),
     stop: async () => {
       stopping = true;
-      const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+      if (ended) return;
       worker.postMessage({ type: 'stop' } satisfies ToThread);
       const timer = setTimeout(() => void worker.terminate(), 10_000);
-      await ended;
+      await ending;
       clearTimeout(timer);
     },
   };
 }
+
+/** The answer of a thread that is no more. */
+const gone = (role: RoleName): Status => ({
+  type: 'status',
+  id: 0,
+  parts: [{ name: role, ok: false, detail: 'the thread has ended' }],
+  metrics: null,
+});
 
 const START: Record<RoleName, () => Promise<StartRole>> = {
   processor: async () => (await import('./processor.ts')).startProcessor,
