@@ -24,6 +24,7 @@ import { KafkaClient, type KafkaConnection } from './client.ts';
 import { isFenced, unavailable } from './errors.ts';
 import { PartitionReader } from './fetch.ts';
 import { requireMeta } from './meta.ts';
+import { mendRequestQueue } from './request-queue.ts';
 import { KafkaSubscription } from './subscription.ts';
 import { ensureTopics } from './topics.ts';
 
@@ -44,6 +45,7 @@ export interface KafkaLogOptions extends KafkaConnection {
 export async function openKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
   // Imported here: who only has the embedded log, or a collector without brokers, needs no kafkajs.
   const { default: kafkajs } = await import('kafkajs');
+  mendRequestQueue();
   const log = options.log ?? silentLog;
   return new KafkaLog(new KafkaClient(kafkajs, options, log), options, log);
 }

@@ -1,0 +1,29 @@
+import { createRequire } from 'node:module';
+
+/** kafkajs' queue of the requests on one connection, as far as it is mended here. */
+export interface RequestQueue {
+  readonly pending: readonly unknown[];
+  scheduleCheckPendingRequests(): void;
+}
+
+type QueueClass = { prototype: RequestQueue };
+
+const mended = new WeakSet<QueueClass>();
+
+/**
+ * kafkajs 2.2.4 sets a timer after every answer, also where no request waits: then for the time until "throttled until
+ * -1", which is a negative one. Node takes that as 1 ms (and from version 24 on warns, `TimeoutNegativeWarning`), and
+ * when it is over the next one is set: a thousand wake-ups a second for each connection that was used, for ever
+ * (https://github.com/tulios/kafkajs/blob/v2.2.4/src/network/requestQueue/index.js#L308). Here only a queue in which
+ * something waits sets the timer: whatever is queued later sets it by itself.
+ */
+export function mendRequestQueue(): void {
+  const require = createRequire(import.meta.url);
+  const queue = require('kafkajs/src/network/requestQueue/index.js') as QueueClass;
+  if (mended.has(queue)) return;
+  mended.add(queue);
+  const original = queue.prototype.scheduleCheckPendingRequests;
+  queue.prototype.scheduleCheckPendingRequests = function (this: RequestQueue): void {
+    if (this.pending.length > 0) original.call(this);
+  };
+}
