@@ -1,7 +1,16 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir, hostname, platform } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf, ToolmeterError } from './errors.ts';
 import { uuidv7 } from './ids.ts';
 import type { HashKey } from './keyed-hash.ts';
@@ -54,8 +63,7 @@ export interface HomeKeys {
 export function openHome(path: string = homePath(), env: Env = process.env): Home {
   try {
     const keys = env.TOOLMETER_KEYS ?? join(path, 'keys');
-    for (const folder of [path, keys, join(path, 'spools')])
-      mkdirSync(folder, { recursive: true, mode: 0o700 });
+    for (const folder of [path, keys, join(path, 'spools')]) makeFolder(folder);
     const pseudonyms = readdirSync(keys)
       .filter((name) => name.startsWith('pseudonym-'))
       .sort();
@@ -81,6 +89,26 @@ export function openHome(path: string = homePath(), env: Env = process.env): Hom
       'Set TOOLMETER_HOME to a folder that this user may write.',
     );
   }
+}
+
+/**
+ * Makes a folder and those above it. Not by `recursive`: Node then tries for ever where a file system answers ENOENT
+ * though the folder above is there (`/proc`), and the host's process with it.
+ */
+function makeFolder(path: string): void {
+  if (isFolder(path)) return;
+  const above = dirname(path);
+  if (above !== path && !existsSync(above)) makeFolder(above);
+  try {
+    mkdirSync(path, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have been first.
+    if (!isFolder(path)) throw error;
+  }
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 }
 
 /** A token by which a collector posts events: `tmc_<collector id>_<secret>`. */

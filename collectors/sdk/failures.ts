@@ -1,4 +1,4 @@
-import { messageOf } from '../../core/errors.ts';
+import { messageOf, ToolmeterError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 
 let count = 0;
@@ -15,14 +15,13 @@ export function failureCount(): number {
  */
 export function failed(what: string, error: unknown, log: Log | undefined): void {
   count++;
-  const message = `Toolmeter could not ${what}: ${messageOf(error)}`;
+  const { hint, code = 'TM_METER' } = error instanceof ToolmeterError ? error : {};
+  const message = `Toolmeter could not ${what}: ${messageOf(error).replace(/\.$/, '')}.${hint ? ` ${hint}` : ''}`;
   try {
-    if (log !== undefined) log.warn({ code: 'TM_METER', failures: count }, message);
+    if (log !== undefined) log.warn({ code, failures: count }, message);
     else if (!warned) {
       warned = true;
-      process.emitWarning(`${message}. The host goes on; further failures are counted only.`, {
-        code: 'TM_METER',
-      });
+      process.emitWarning(`${message} The host goes on; further failures are counted only.`, { code });
     }
   } catch {
     // A logger that throws has nowhere to say so; the failure stays counted.
