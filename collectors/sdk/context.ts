@@ -43,10 +43,12 @@ export function transportCaller(kind: TransportKind): Caller | undefined {
 export class ExtraContext implements MessageContext {
   readonly sessionId: string | undefined;
   readonly parentCallId: string | undefined;
+  readonly ip: string | undefined;
   readonly #extra: Record<string, unknown> | undefined;
 
-  constructor(extra: unknown, sessionId: string | undefined, parentCallId?: string) {
+  constructor(extra: unknown, sessionId: string | undefined, parentCallId?: string, ip?: string) {
     this.#extra = asObject(extra);
+    this.ip = ip;
     this.sessionId = sessionId;
     this.parentCallId = parentCallId;
   }

@@ -3,6 +3,7 @@ import { asObject, CALL_META_KEY, type JsonObject } from '../rpc/message.ts';
 import type { Ending, RpcTracker, TransportKind } from '../rpc/tracker.ts';
 import { ExtraContext } from './context.ts';
 import { failed } from './failures.ts';
+import { followPeer, peerAddress } from './peer.ts';
 import { callScope } from './scope.ts';
 import type { OnMessage, TransportLike } from './sdk-types.ts';
 
@@ -25,6 +26,7 @@ export function tapTransport(
   const tap = new Tap(transport, side, tracker(), log);
   interpose(transport, 'onmessage', (handler) => tap.deliver(handler as OnMessage));
   interpose(transport, 'onclose', (handler) => tap.closing(handler as () => void));
+  if (side === 'server') followPeer(transport);
   const send = transport.send;
   transport.send = side === 'server' ? tap.sendAnswer(send) : tap.sendRequest(send);
   return true;
@@ -159,7 +161,9 @@ class Tap {
         return undefined;
       }
       if (this.#kind === 'http' && callScope().getStore()?.take?.() === false) return undefined;
-      return this.#tracker.fromClient(message, undefined, new ExtraContext(extra, this.#transport.sessionId));
+      const ip = this.#kind === 'http' ? peerAddress() : undefined;
+      const context = new ExtraContext(extra, this.#transport.sessionId, undefined, ip);
+      return this.#tracker.fromClient(message, undefined, context);
     } catch (error) {
       failed('follow a message', error, this.#log);
       return undefined;

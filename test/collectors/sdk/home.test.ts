@@ -15,7 +15,7 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const SERVER = fileURLToPath(new URL('stdio-server.ts', import.meta.url));
 
 /** A metered server's answers to an `initialize` and two calls, and its standard error. */
-function session(env: Record<string, string>): Promise<{ out: string; err: string }> {
+function session(env: NodeJS.ProcessEnv): Promise<{ out: string; err: string }> {
   const child = spawn(process.execPath, [SERVER, 'v1'], {
     env: { ...process.env, TOOLMETER_URL: 'http://127.0.0.1:9', ...env },
   });

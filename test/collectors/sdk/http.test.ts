@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Client as ClientV2, StreamableHTTPClientTransport as HttpV2 } from '@modelcontextprotocol/client';
-import { toNodeHandler } from '@modelcontextprotocol/node';
+import { NodeStreamableHTTPServerTransport, toNodeHandler } from '@modelcontextprotocol/node';
 import { Client as ClientV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HttpV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { McpServer as McpServerV1 } from '@modelcontextprotocol/sdk/server/mcp.js';
@@ -106,6 +106,7 @@ describe('v1', () => {
         outcome: 'ok',
         client: { name: 'v1-client' },
         caller: { id: 'v1-client', source: 'declared', verified: false },
+        ip: '127.0.0.1',
       });
     const [call] = outbox.of('tools/call');
     expect(call?.tags).toEqual({ said: 'hi' });
@@ -126,13 +127,18 @@ describe('v1', () => {
       void transport.handleRequest(Object.assign(request, { auth }) as never, response);
     });
     const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
-    const answer = await post(url, rpc('ping', {}, 1), { traceparent, 'toolmeter-call': 'from-gateway-1' });
+    const answer = await post(url, rpc('ping', {}, 1), {
+      traceparent,
+      'toolmeter-call': 'from-gateway-1',
+      'x-forwarded-for': '203.0.113.9',
+    });
     expect(answer.status).toBe(200);
     expect(outbox.events()).toMatchObject([
       {
         caller: { id: 'ada', source: 'jwt', verified: true, acting_as: 'app' },
         trace: { traceparent },
         call_id: 'from-gateway-1',
+        ip: '127.0.0.1',
         outcome: 'ok',
       },
     ]);
@@ -165,6 +171,16 @@ describe('v1', () => {
     }
     expect(new Set(outbox.events().map((event) => event.tags.said)).size).toBe(8);
   });
+});
+
+test('v2 on its own transport: the caller’s address is the connection’s', async () => {
+  const server = meter(v2Server(), options);
+  const transport = new NodeStreamableHTTPServerTransport({ sessionIdGenerator: () => 'session-2' });
+  await server.connect(transport);
+  const url = await serve((request, response) => void transport.handleRequest(request, response));
+  const client = await v2Client(url, 'legacy');
+  expect(await client.callTool(echo('hi'))).toMatchObject(textResult('hi'));
+  expect(outbox.of('tools/call')[0]).toMatchObject({ ip: '127.0.0.1', session_id: 'session-2' });
 });
 
 /** What is metered: the factory, the handler, or both; the records must be the same. */
