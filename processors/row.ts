@@ -14,7 +14,7 @@ function blank(event: CallEvent, record: RawRecord, rawOffset: bigint): MeteredC
     kind: event.kind,
     event_id: event.event_id,
     call_id: event.call_id,
-    collector: record.at?.collector ?? '',
+    collector: record.at?.collector ?? record.collector ?? '',
     instance: record.at?.instance ?? '',
     epoch: record.at?.epoch ?? '',
     lane: record.at?.lane ?? 0,

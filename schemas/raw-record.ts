@@ -40,6 +40,8 @@ export interface RawRecord {
   readonly last?: number;
   readonly dropped?: number;
   readonly foreignId?: string;
+  /** Foreign events: the id of the token by which they came. A numbered record's is in its coordinates. */
+  readonly collector?: string;
   readonly trusted: boolean;
   readonly stripped?: boolean;
   readonly replayOf?: string;
@@ -61,6 +63,7 @@ export function toHeaders(record: RawRecord): Record<string, string> {
   if (record.last !== undefined) headers[HEADER.last] = String(record.last);
   if (record.dropped !== undefined) headers[HEADER.dropped] = String(record.dropped);
   if (record.foreignId !== undefined) headers[HEADER.foreignId] = record.foreignId;
+  if (record.at === undefined && record.collector !== undefined) headers[HEADER.collector] = record.collector;
   if (record.trusted) headers[HEADER.trusted] = '1';
   if (record.stripped) headers[HEADER.stripped] = '1';
   if (record.replayOf !== undefined) headers[HEADER.replayOf] = record.replayOf;

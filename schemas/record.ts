@@ -62,6 +62,10 @@ export function fromHeaders(
   } else if (kind !== 'event') {
     return { problem: `a ${kind} record has no lane` };
   }
+  // Events from outside that were taken before they carried it have none.
+  const collector = at === undefined ? headers[HEADER.collector] : undefined;
+  if (collector !== undefined && !CoordinatesSchema.shape.collector.safeParse(collector).success)
+    return { problem: `header ${HEADER.collector} is not a collector's id` };
   const last = int(headers[HEADER.last]);
   if ((kind === 'alive' || kind === 'end') && last === undefined)
     return { problem: `header ${HEADER.last} is missing` };
@@ -74,6 +78,7 @@ export function fromHeaders(
     ...(last !== undefined && { last }),
     ...(dropped !== undefined && { dropped }),
     ...(headers[HEADER.foreignId] !== undefined && { foreignId: headers[HEADER.foreignId] }),
+    ...(collector !== undefined && { collector }),
     ...(headers[HEADER.stripped] === '1' && { stripped: true }),
     ...(headers[HEADER.replayOf] !== undefined && { replayOf: headers[HEADER.replayOf] }),
     ...(headers[HEADER.traceparent] !== undefined && { traceparent: headers[HEADER.traceparent] }),

@@ -40,10 +40,10 @@ export function deadLetterLine(record: LogRecord, place: Place): Line {
   const read = readDeadLetter(record.headers);
   if (read === null) return { refused: 'the headers are not a dead letter' };
   const raw = fromHeaders(read.rawHeaders, EMPTY);
-  const at = 'problem' in raw ? undefined : raw.at;
+  const { at, collector } = 'problem' in raw ? { at: undefined, collector: undefined } : raw;
   const row = {
     ...read.letter,
-    collector: at?.collector ?? '',
+    collector: at?.collector ?? collector ?? '',
     instance: at?.instance ?? '',
     epoch: at?.epoch ?? '',
     lane: at?.lane ?? 0,

@@ -49,6 +49,7 @@ export function foreignRecord(
   return {
     kind: 'event',
     foreignId: foreignIdOf(credential.collector, named ?? { source: null, id: event.event_id.toLowerCase() }),
+    collector: credential.collector,
     trusted: credential.trusted,
     ...(traceparent !== undefined && { traceparent }),
     value: textOf(event),

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { openOutbox } from '../../../collectors/spool/index.ts';
-import { encodeLine } from '../../../collectors/spool/wire-client.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { uuidv7 } from '../../../core/ids.ts';
 import { silentLog } from '../../../core/log.ts';
@@ -12,6 +11,7 @@ import { TOPICS } from '../../../schemas/topics.ts';
 import { type TestServer, testBackends } from '../../api/server.ts';
 import { eventually } from '../../support/calls-topic.ts';
 import { observedCall } from '../../support/events.ts';
+import { encodeLine } from '../../support/wire.ts';
 
 let backends: Awaited<ReturnType<typeof testBackends>>;
 let server: TestServer;
@@ -103,6 +103,9 @@ test('a retry counts once: numbered or foreign, in one post or in many', async (
   await subscription.close();
   for (const tool of ['numbered', 'foreign', 'cloud'])
     expect([tool, calls.filter((call) => call.tool === tool).length]).toEqual([tool, 1]);
+  // Whose token it came by, numbered or not: rules and audits go by it.
+  const collector = backends.home.collectorToken.split('_')[1];
+  for (const call of calls) expect([call.tool, call.collector]).toEqual([call.tool, collector]);
   expect(calls.find(({ tool }) => tool === 'numbered')).toMatchObject({
     seq: 1,
     instance: 'retry',
