@@ -4,7 +4,7 @@ import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
 import { commandLine, PLACES } from './command-line.ts';
 import { startHttp } from './roles/http.ts';
-import { configFile, loadSettings } from './settings.ts';
+import { configFile, loadSettings, messagingSystem } from './settings.ts';
 import { waitForSignal } from './signal.ts';
 
 const USAGE = `Usage: toolmeter api [--config FILE] [--home FOLDER]
@@ -20,6 +20,7 @@ export async function run(argv: string[]): Promise<number> {
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'api' });
   const telemetry = await startTelemetry({
     endpoint: settings.config.telemetry.otlp_endpoint,
+    messagingSystem: messagingSystem(settings.config),
     serviceName: 'toolmeter-api',
     registry,
     log,

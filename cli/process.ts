@@ -6,7 +6,7 @@ import { commandLine, PLACES, usageError } from './command-line.ts';
 import { startProcessor } from './roles/processor.ts';
 import type { Role } from './roles/role.ts';
 import { startStore } from './roles/store.ts';
-import { configFile, loadSettings } from './settings.ts';
+import { configFile, loadSettings, messagingSystem } from './settings.ts';
 import { waitForSignal } from './signal.ts';
 
 const USAGE = `Usage: toolmeter process [--only processor|store] [--config FILE] [--home FOLDER]
@@ -26,6 +26,7 @@ export async function run(argv: string[]): Promise<number> {
   const context = { settings, home: openHome(values.home ?? homePath()), log };
   const telemetry = await startTelemetry({
     endpoint: settings.config.telemetry.otlp_endpoint,
+    messagingSystem: messagingSystem(settings.config),
     serviceName: 'toolmeter-process',
     registry,
     log,

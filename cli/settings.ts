@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { z } from 'zod';
 import { messageOf, ToolmeterError } from '../core/errors.ts';
 import { type Config, ConfigSchema, type SecretRef } from '../schemas/config.ts';
@@ -18,6 +18,10 @@ export const embedded = ({ log, store }: Config): { readonly log: boolean; reado
   log: log.brokers.length === 0,
   store: store.url === undefined,
 });
+
+/** What spans on the log call it. */
+export const messagingSystem = (config: Config): 'kafka' | 'toolmeter' =>
+  embedded(config).log ? 'toolmeter' : 'kafka';
 
 /** A configuration's problems, each with its line where it came from a file. */
 export interface SettingsProblem {
@@ -64,7 +68,7 @@ export function checkSettings(
     }
     const parsed = parseYamlFile(text, ConfigSchema, file);
     if (!parsed.ok) return { problems: parsed.problems.map((problem) => describe(file, problem)) };
-    fromFile = parsed.value as unknown as Record<string, unknown>;
+    fromFile = besideFile(parsed.value, dirname(file)) as unknown as Record<string, unknown>;
   }
   const { values, problems } = fromEnvironment(env);
   if (problems.length > 0) return { problems };
@@ -79,6 +83,23 @@ export function checkSettings(
     };
   }
   return { config: checked.data, file };
+}
+
+/** Files that a configuration names are looked for from its own folder, wherever the program was started. */
+function besideFile(config: Config, folder: string): Config {
+  const { directory, prices, store, log } = config;
+  const beside = (path: string): string => resolve(folder, path);
+  const secret = (ref: SecretRef): SecretRef => ('file' in ref ? { file: beside(ref.file) } : ref);
+  return {
+    ...config,
+    ...(directory !== undefined && { directory: beside(directory) }),
+    prices: prices.map(beside),
+    store: { ...store, ...(store.password !== undefined && { password: secret(store.password) }) },
+    log: {
+      ...log,
+      ...(log.sasl !== undefined && { sasl: { ...log.sasl, password: secret(log.sasl.password) } }),
+    },
+  };
 }
 
 function describe(file: string, problem: YamlProblem): SettingsProblem {

@@ -14,7 +14,7 @@ import { demoDirectory } from './demo/traffic.ts';
 import { startHttp } from './roles/http.ts';
 import { ROLES, type Role } from './roles/role.ts';
 import { startThread } from './roles/thread.ts';
-import { configFile, embedded, loadSettings, type Settings } from './settings.ts';
+import { configFile, embedded, loadSettings, messagingSystem, type Settings } from './settings.ts';
 import { waitForSignal } from './signal.ts';
 
 const USAGE = `Usage: toolmeter up [--config FILE] [--home FOLDER] [--demo]
@@ -73,6 +73,7 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'http' });
   const telemetry = await startTelemetry({
     endpoint: settings.config.telemetry.otlp_endpoint,
+    messagingSystem: messagingSystem(settings.config),
     serviceName: 'toolmeter',
     registry,
     log,

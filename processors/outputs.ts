@@ -13,8 +13,11 @@ const MAX_VALUE_BYTES = PROCESSED_MAX_BYTES - OVERHEAD_BYTES;
 /** CloudEvents 1.0, Kafka protocol binding, binary mode. */
 export const CALL_CE_TYPE = 'io.toolmeter.call.v1';
 
-/** The record of a processed call. Content that would not fit the log is left out, and the row says so. */
-export function callRecord(row: MeteredCall, partition: number): NewRecord {
+/**
+ * The record of a processed call. Content that would not fit the log is left out, and the row says so.
+ * @param traceFlags Of the call's traceparent; the row has its ids only.
+ */
+export function callRecord(row: MeteredCall, partition: number, traceFlags = '01'): NewRecord {
   let value = rowText(row);
   if (value.length * 3 > MAX_VALUE_BYTES && Buffer.byteLength(value) > MAX_VALUE_BYTES) {
     value = rowText({
@@ -33,7 +36,7 @@ export function callRecord(row: MeteredCall, partition: number): NewRecord {
     [HEADER.ceType]: CALL_CE_TYPE,
     [HEADER.ceTime]: row.ts,
   };
-  if (row.trace_id !== '') headers[HEADER.traceparent] = `00-${row.trace_id}-${row.span_id}-01`;
+  if (row.trace_id !== '') headers[HEADER.traceparent] = `00-${row.trace_id}-${row.span_id}-${traceFlags}`;
   return { topic: TOPICS.calls, partition, value, headers };
 }
 

@@ -1,5 +1,6 @@
 import type { Clock } from '../core/clock.ts';
 import type { Log } from '../core/log.ts';
+import { isSampled, traceFlags } from '../core/traceparent.ts';
 import type { LogRecord, NewRecord, OwnedPartition, PartitionHandler } from '../eventlog/port.ts';
 import type { MeteredCall } from '../schemas/metered-call.ts';
 import { fromHeaders } from '../schemas/record.ts';
@@ -28,6 +29,12 @@ const WAIT_MS = 500;
 /** Calls of a batch that are told of for their traces. */
 const MAX_TRACED = 32;
 
+/** A call of a batch whose trace is sampled. */
+export interface TracedCall {
+  readonly traceparent: string;
+  readonly call: MeteredCall;
+}
+
 /** What happened to a batch, for metrics. */
 export interface BatchReport {
   readonly partition: number;
@@ -36,10 +43,8 @@ export interface BatchReport {
   readonly duplicates: number;
   readonly dead: number;
   readonly millis: number;
-  /** Trace contexts of the calls, for the batch's span links. */
-  readonly traceparents: readonly string[];
-  /** Some of its calls, for spans of their own. */
-  readonly samples: readonly MeteredCall[];
+  /** Some of its calls, for their spans. */
+  readonly traced: readonly TracedCall[];
   /** How long the batch's oldest record waited in the log, milliseconds. */
   readonly lagMs: number;
 }
@@ -105,8 +110,7 @@ async function processBatch(
   nowMs: number,
 ): Promise<BatchReport> {
   const begun = performance.now();
-  const traceparents: string[] = [];
-  const samples: MeteredCall[] = [];
+  const traced: TracedCall[] = [];
   let calls = 0;
   let duplicates = 0;
   let dead = 0;
@@ -160,11 +164,10 @@ async function processBatch(
         continue;
       }
       calls++;
-      outputs.push(callRecord(item.row, partition.partition));
-      if (item.record.traceparent !== undefined && traceparents.length < MAX_TRACED) {
-        traceparents.push(item.record.traceparent);
-        samples.push(item.row);
-      }
+      const traceparent = item.event.kind === 'call' ? item.event.trace?.traceparent : undefined;
+      outputs.push(callRecord(item.row, partition.partition, traceparent && traceFlags(traceparent)));
+      if (traceparent !== undefined && traced.length < MAX_TRACED && isSampled(traceparent))
+        traced.push({ traceparent, call: item.row });
     }
   }
   return {
@@ -174,8 +177,7 @@ async function processBatch(
     duplicates,
     dead,
     millis: performance.now() - begun,
-    traceparents,
-    samples,
+    traced,
     lagMs: Math.max(0, nowMs - (records[0]?.appendedAtMs ?? nowMs)),
   };
 }

@@ -1,6 +1,7 @@
 import { ToolmeterError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
 import { retry, sleep } from '../core/retry.ts';
+import { isSampled } from '../core/traceparent.ts';
 import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
 import { HEADER } from '../schemas/record.ts';
 import type { Topic } from '../schemas/topics.ts';
@@ -34,7 +35,7 @@ export interface SinkProgress {
   readonly insertedFromMs: number;
   /** The range's table. */
   readonly table: string;
-  /** Trace contexts of some of its records. */
+  /** Trace contexts of some of its records whose traces are sampled. */
   readonly traceparents: readonly string[];
 }
 
@@ -361,14 +362,15 @@ export class PartitionSink {
   }
 }
 
-/** Records of a range that are told of for their traces. */
+/** Records of a range that are told of for their traces, of those whose traces are sampled. */
 const MAX_TRACED = 32;
 
 function traceparentsOf(records: readonly LogRecord[]): string[] {
   const found: string[] = [];
   for (const { headers } of records) {
     const traceparent = headers[HEADER.traceparent];
-    if (traceparent !== undefined && found.push(traceparent) === MAX_TRACED) break;
+    if (traceparent === undefined || !isSampled(traceparent)) continue;
+    if (found.push(traceparent) === MAX_TRACED) break;
   }
   return found;
 }

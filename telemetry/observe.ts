@@ -13,9 +13,8 @@ export interface ProcessedBatch {
   readonly millis: number;
   /** How long the batch's oldest record waited in the log, milliseconds. */
   readonly lagMs: number;
-  readonly traceparents: readonly string[];
-  /** Some of its calls, for their own spans. */
-  readonly samples?: readonly MeteredCall[];
+  /** Some of its calls, of those whose traces are sampled. */
+  readonly traced: readonly { readonly traceparent: string; readonly call: MeteredCall }[];
 }
 
 /** Counts a batch of the processors, and writes its spans and those of the calls in it. */
@@ -32,12 +31,11 @@ export function observeProcessed(batch: ProcessedBatch, nowMs: number): void {
     startMs: nowMs - batch.millis,
     endMs: nowMs,
     count: batch.read,
-    traceparents: batch.traceparents,
+    traceparents: batch.traced.map(({ traceparent }) => traceparent),
   });
-  for (const call of batch.samples ?? []) {
-    if (call.kind !== 'call' || call.trace_id === '') continue;
+  for (const { traceparent, call } of batch.traced) {
     recordCall({
-      traceparent: `00-${call.trace_id}-${call.span_id}-01`,
+      traceparent,
       method: call.method,
       tool: call.tool,
       server: call.server,

@@ -14,6 +14,11 @@ export interface TelemetryOptions {
   /** Exported beside spans; absent in threads, whose numbers the main thread exports with its own. */
   readonly registry?: Registry;
   readonly log: Log;
+  /**
+   * `messaging.system` of spans on the log. OpenTelemetry's messaging conventions know `kafka` and leave a name of
+   * one's own to a system that they don't know: the embedded log is `toolmeter`.
+   */
+  readonly messagingSystem: 'kafka' | 'toolmeter';
   /** Pause between two exports of metrics, milliseconds. Default: OpenTelemetry's, 60,000. */
   readonly metricIntervalMs?: number;
   readonly env?: Env;
@@ -92,7 +97,11 @@ export async function startTelemetry(options: TelemetryOptions): Promise<Telemet
     },
     { logLevel: api.DiagLogLevel.WARN, suppressOverrideMessage: true },
   );
-  useTracer(api, api.trace.getTracer('toolmeter', VERSION));
+  useTracer({
+    api,
+    tracer: api.trace.getTracer('toolmeter', VERSION),
+    messagingSystem: options.messagingSystem,
+  });
   log.info({ endpoint }, 'OpenTelemetry export is on');
   return {
     shutdown: async () => {

@@ -1,4 +1,5 @@
 import type * as Otel from '@opentelemetry/api';
+import { isSampled } from '../core/traceparent.ts';
 
 /**
  * Spans of our own path: a call, its publishing, its processing and its insert are children of one parent, the
@@ -6,7 +7,7 @@ import type * as Otel from '@opentelemetry/api';
  *
  * Work is done in batches, and one batch has many parents. As OpenTelemetry's messaging conventions say, a batch has a
  * span in a trace of its own, *linked* to each message; beside it each sampled message gets a span in its own trace,
- * with the batch's times. All are written after the fact: no context is carried through the code, and nothing is done
+ * with the batch's times; of a trace that is not sampled nothing is written. All are written after the fact: no context is carried through the code, and nothing is done
  * at all until `startTelemetry` has called `useTracer`.
  */
 export interface BatchSpan {
@@ -49,34 +50,40 @@ export interface RequestSpan {
 export const MAX_MESSAGE_SPANS = 32;
 
 type Api = typeof Otel;
-let otel: { api: Api; tracer: Otel.Tracer } | null = null;
+let otel: { api: Api; tracer: Otel.Tracer; messagingSystem: string } | null = null;
 
-/** Switches spans on (with the API and a tracer) or off (null). */
-export function useTracer(api: Api | null, tracer?: Otel.Tracer): void {
-  otel = api === null || tracer === undefined ? null : { api, tracer };
+/** Switches spans on, or off (null). `messagingSystem`: what the log is. */
+export function useTracer(to: { api: Api; tracer: Otel.Tracer; messagingSystem: string } | null): void {
+  otel = to;
 }
 
 export const tracing = (): boolean => otel !== null;
 
-const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})$/;
+const TRACEPARENT = /^00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}$/;
 
-/** A sampled parent's context, or null. */
-export function parentOf(traceparent: string | undefined): Otel.SpanContext | null {
+/** The context of a parent that is sampled; `unsampled`; or null where there is none, or no valid one. */
+function contextOf(traceparent: string | undefined): Otel.SpanContext | 'unsampled' | null {
   const match = TRACEPARENT.exec(traceparent ?? '');
   if (match === null) return null;
-  const flags = Number.parseInt(match[3] as string, 16);
-  if ((flags & 1) === 0) return null;
+  if (!isSampled(match[0])) return 'unsampled';
   return { traceId: match[1] as string, spanId: match[2] as string, traceFlags: 1, isRemote: true };
+}
+
+/** A sampled parent's context, or null. */
+function parentOf(traceparent: string): Otel.SpanContext | null {
+  const context = contextOf(traceparent);
+  return context === 'unsampled' ? null : context;
 }
 
 export function recordBatch(batch: BatchSpan): void {
   if (otel === null) return;
-  const { api, tracer } = otel;
-  const parents = batch.traceparents
-    .slice(0, MAX_MESSAGE_SPANS)
-    .map(parentOf)
-    .filter((parent) => parent !== null);
-  const { name, kind, attributes } = describe(api, batch);
+  const { api, tracer, messagingSystem } = otel;
+  const parents: Otel.SpanContext[] = [];
+  for (const traceparent of batch.traceparents) {
+    const parent = parentOf(traceparent);
+    if (parent !== null && parents.push(parent) === MAX_MESSAGE_SPANS) break;
+  }
+  const { name, kind, attributes } = describe(api, messagingSystem, batch);
   const write = (context: Otel.Context, links: Otel.Link[], count: Otel.Attributes): void => {
     const span = tracer.startSpan(
       name,
@@ -97,6 +104,7 @@ export function recordBatch(batch: BatchSpan): void {
 
 function describe(
   api: Api,
+  messagingSystem: string,
   batch: BatchSpan,
 ): { name: string; kind: Otel.SpanKind; attributes: Otel.Attributes } {
   const failure: Otel.Attributes = batch.errorCode === undefined ? {} : { 'error.type': batch.errorCode };
@@ -116,7 +124,7 @@ function describe(
     name: `${batch.operation} ${batch.destination}`,
     kind: batch.operation === 'publish' ? api.SpanKind.PRODUCER : api.SpanKind.CONSUMER,
     attributes: {
-      'messaging.system': 'kafka',
+      'messaging.system': messagingSystem,
       'messaging.operation.name': batch.operation,
       'messaging.operation.type': batch.operation === 'publish' ? 'send' : 'process',
       'messaging.destination.name': batch.destination,
@@ -155,11 +163,15 @@ export function recordCall(call: CallSpan): void {
   span.end(call.startMs + call.durationUs / 1000);
 }
 
-/** A request to our own API, as OpenTelemetry's HTTP conventions name it. */
+/**
+ * A request to our own API, as OpenTelemetry's HTTP conventions name it: a child of its caller's span where that is
+ * sampled, nothing where it is not, else the root of a trace.
+ */
 export function recordRequest(request: RequestSpan): void {
   if (otel === null) return;
   const { api, tracer } = otel;
-  const parent = parentOf(request.traceparent);
+  const parent = contextOf(request.traceparent);
+  if (parent === 'unsampled') return;
   const span = tracer.startSpan(
     `${request.method} ${request.route}`,
     {

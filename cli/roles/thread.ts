@@ -5,7 +5,7 @@ import type { PartStatus } from '../../telemetry/health.ts';
 import { makeLogger } from '../../telemetry/logger.ts';
 import { registry, type Snapshot } from '../../telemetry/metrics.ts';
 import { startTelemetry } from '../../telemetry/otel.ts';
-import type { Settings } from '../settings.ts';
+import { messagingSystem, type Settings } from '../settings.ts';
 import type { Role, RoleName, StartRole } from './role.ts';
 
 interface ThreadData {
@@ -132,6 +132,7 @@ async function serve(data: ThreadData): Promise<void> {
     // Spans only: this thread's numbers go out with the main thread's.
     const telemetry = await startTelemetry({
       endpoint: data.settings.config.telemetry.otlp_endpoint,
+      messagingSystem: messagingSystem(data.settings.config),
       serviceName: `toolmeter-${data.role}`,
       log,
     });

@@ -17,6 +17,7 @@ test('a batch of the processors and its insert are counted, and in the trace of 
   telemetry = await startTelemetry({
     endpoint: receiver.url,
     serviceName: 'toolmeter-up',
+    messagingSystem: 'kafka',
     log: silentLog,
     env: {},
   });
@@ -32,8 +33,7 @@ test('a batch of the processors and its insert are counted, and in the trace of 
       dead: 1,
       millis: 20,
       lagMs: 1500,
-      traceparents,
-      samples: [call, meteredCall(1, { kind: 'adjustment', trace_id: trace, span_id: span }), meteredCall(2)],
+      traced: [{ traceparent: traceparents[0] as string, call }],
     },
     1_790_000_000_000,
   );

@@ -20,7 +20,9 @@ async function receiver() {
 const traceparent = (traceId: string, flags = '01'): string => `00-${traceId}-${newSpanId()}-${flags}`;
 
 test('without an endpoint nothing is started', async () => {
-  expect(await startTelemetry({ serviceName: 'api', log: silentLog, env: {} })).toBeNull();
+  expect(
+    await startTelemetry({ serviceName: 'api', messagingSystem: 'kafka', log: silentLog, env: {} }),
+  ).toBeNull();
   expect(tracing()).toBe(false);
   expect(otlpEndpoint('http://x:4318/', {})).toBe('http://x:4318');
   expect(otlpEndpoint(undefined, { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://y' })).toBe('http://y');
@@ -32,6 +34,7 @@ test('call, publish, process and insert share the trace of the call; batches lin
   const telemetry = await startTelemetry({
     endpoint: url,
     serviceName: 'toolmeter-up',
+    messagingSystem: 'toolmeter',
     log: silentLog,
     env: {},
   });
@@ -91,6 +94,7 @@ test('call, publish, process and insert share the trace of the call; batches lin
   expect(attribute(0, 'error.type')).toBe('tool_error');
   expect(attribute(1, 'messaging.destination.partition.id')).toBe('3');
   expect(attribute(3, 'db.collection.name')).toBe('calls');
+  expect(attribute(1, 'messaging.system')).toBe('toolmeter');
 
   const batches = spans.filter((span) => (span.links ?? []).length > 0);
   expect(batches).toHaveLength(3);
@@ -102,11 +106,41 @@ test('call, publish, process and insert share the trace of the call; batches lin
   expect(JSON.stringify(resources[0])).toContain('toolmeter-up');
 });
 
+test('of a trace that is not sampled nothing is exported; a sampled one is found behind many that are not', async () => {
+  const { url, spans } = await receiver();
+  const telemetry = await startTelemetry({
+    endpoint: url,
+    serviceName: 'toolmeter-up',
+    messagingSystem: 'kafka',
+    log: silentLog,
+    env: {},
+  });
+  const unsampled = Array.from({ length: 100 }, (_, i) => traceparent(newTraceId(), i % 2 ? '00' : '02'));
+  const sampled = traceparent(newTraceId(), '03');
+  const traceparents = [...unsampled, sampled];
+  recordBatch({ operation: 'publish', destination: 't', startMs: 1, endMs: 2, count: 101, traceparents });
+  const call = { method: 'ping', tool: '', server: 's', sessionId: '', outcome: 'ok', startMs: 1 };
+  recordCall({ ...call, traceparent: unsampled[0] as string, durationUs: 1 });
+  const request = { method: 'GET', route: '/v1/spend', status: 500, startMs: 1, endMs: 2 };
+  recordRequest({ ...request, traceparent: unsampled[0] });
+  recordRequest({ ...request, traceparent: 'nonsense' });
+  await telemetry?.shutdown();
+  const traceOf = (text: string): string => text.split('-')[1] as string;
+  for (const text of unsampled) expect(JSON.stringify(spans)).not.toContain(traceOf(text));
+  expect(spans.map(({ name, parentSpanId }) => [name, parentSpanId || null])).toEqual([
+    ['publish t', null],
+    ['publish t', sampled.split('-')[2]],
+    ['GET /v1/spend', null],
+  ]);
+  expect(spans[0]?.links?.map((link) => link.traceId)).toEqual([traceOf(sampled)]);
+});
+
 test('spans of one batch are bounded', async () => {
   const { url, spans } = await receiver();
   const telemetry = await startTelemetry({
     endpoint: url,
     serviceName: 'toolmeter-up',
+    messagingSystem: 'toolmeter',
     log: silentLog,
     env: {},
   });
@@ -122,6 +156,7 @@ test('the registry is exported over OTLP with the numbers that /metrics has', as
   const telemetry = await startTelemetry({
     endpoint: url,
     serviceName: 'toolmeter-up',
+    messagingSystem: 'toolmeter',
     registry,
     log: silentLog,
     env: {},
@@ -153,6 +188,7 @@ test('a receiver that is not there fails nothing', async () => {
   const telemetry = await startTelemetry({
     endpoint: 'http://127.0.0.1:9',
     serviceName: 'toolmeter-up',
+    messagingSystem: 'toolmeter',
     registry: new Registry(),
     log,
     env: {},

@@ -2,6 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newSpanId, newTraceId } from '../../core/ids.ts';
+import { openEmbeddedLog } from '../../eventlog/embedded/index.ts';
+import { HEADER } from '../../schemas/record.ts';
+import { TOPICS } from '../../schemas/topics.ts';
 import { eventually } from '../support/calls-topic.ts';
 import { observedCall } from '../support/events.ts';
 import { freePort, scratchFolder, startToolmeter, untilReady } from '../support/toolmeter.ts';
@@ -25,9 +28,10 @@ test('toolmeter up: call, publish, process and insert come out in the one trace 
     const event = observedCall({ trace: { traceparent: `00-${traceId}-${parentSpan}-01` } });
     const secret = 'ada-4711@example.com';
     event.arguments.text = JSON.stringify({ message: secret });
+    const unsampled = observedCall({ trace: { traceparent: `00-${newTraceId()}-${newSpanId()}-00` } });
     const posted = await fetch(`${url}/v1/events`, {
       method: 'POST',
-      body: JSON.stringify(event),
+      body: JSON.stringify([unsampled, event]),
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
     });
     expect(posted.status).toBe(202);
@@ -37,10 +41,18 @@ test('toolmeter up: call, publish, process and insert come out in the one trace 
       30_000,
     );
     const metrics = await (await fetch(`${url}/metrics`)).text();
-    expect(metrics).toContain('toolmeter_ingest_records_total{format="json",result="accepted"} 1\n');
-    expect(metrics).toContain('toolmeter_processor_records_total{result="call"} 1\n');
-    expect(metrics).toMatch(/toolmeter_sink_rows_total\{table="calls"\} 1\n/);
+    expect(metrics).toContain('toolmeter_ingest_records_total{format="json",result="accepted"} 2\n');
+    expect(metrics).toContain('toolmeter_processor_records_total{result="call"} 2\n');
+    expect(metrics).toMatch(/toolmeter_sink_rows_total\{table="calls"\} 2\n/);
     await running.kill('SIGTERM');
+
+    const log = await openEmbeddedLog({ path: join(home.path, 'log.sqlite') });
+    const forwarded: (string | undefined)[] = [];
+    for await (const { headers } of log.scan(TOPICS.calls, 0)) forwarded.push(headers[HEADER.traceparent]);
+    await log.close();
+    expect(forwarded).toEqual(
+      expect.arrayContaining([unsampled.trace?.traceparent, event.trace?.traceparent]),
+    );
 
     const names = receiver.spans.filter((span) => span.traceId === traceId).map((span) => span.name);
     expect(names.sort()).toEqual([
@@ -51,6 +63,7 @@ test('toolmeter up: call, publish, process and insert come out in the one trace 
     ]);
     for (const span of receiver.spans.filter((span) => span.traceId === traceId))
       expect(span.parentSpanId).toBe(parentSpan);
+    expect(JSON.stringify(receiver.spans)).not.toContain(unsampled.trace?.traceparent.slice(3, 35));
     expect(receiver.metrics.map((metric) => metric.name)).toContain('toolmeter.processor.records');
     expect(JSON.stringify(receiver.spans) + running.output()).not.toContain(secret);
   } finally {
