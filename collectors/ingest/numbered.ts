@@ -2,7 +2,7 @@ import type { RawRecord } from '../../schemas/record.ts';
 import { decodeLine, type WireCredential } from '../spool/wire.ts';
 
 /**
- * The head of an event's line exactly as `encodeLine` writes it, up to the event's own text. A line that begins like
+ * The head of an event's line exactly as `encodeLines` writes it, up to the event's own text. A line that begins like
  * this is cut in two without being parsed: what the text is worth is for the processors, which have dead letters.
  */
 const HEAD =

@@ -210,7 +210,7 @@ export class TrackedCall implements PendingCall {
       event_id: this.#eventId,
       call_id: this.callId,
       collector: options.collector,
-      durable: options.outbox.stats().durable,
+      durable: false,
       tags,
       vantage: options.vantage,
       ...(options.nested && { nested: true }),

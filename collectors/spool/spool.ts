@@ -47,6 +47,8 @@ const FLUSH_MS = 5;
 const LINGER_MS = 40;
 /** Ended calls that are committed without waiting for the timer, which a busy process may never get to. */
 const PRESSURE = 256;
+/** Calls of one flush beside a running server: rendering so many holds its thread for 1 to 3 ms. */
+const SLICE = 32;
 /** Calls that may wait for a spool that is not open yet, or whose disk refuses; and their bytes once rendered. */
 const MAX_WAITING = 4_096;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -199,7 +201,7 @@ export class Spool implements ForwardingOutbox {
   #schedule(ms = this.#flushMs): void {
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#flush();
+      this.#flush(SLICE);
     }, ms);
     this.#timer.unref();
   }
@@ -208,7 +210,7 @@ export class Spool implements ForwardingOutbox {
     this.#pressed = true;
     queueMicrotask(() => {
       this.#pressed = false;
-      this.#flush();
+      this.#flush(SLICE);
     });
   }
 
@@ -271,8 +273,11 @@ export class Spool implements ForwardingOutbox {
     this.#commit(draft);
   }
 
-  /** Everything that has ended, and the journal of what is open, in one transaction. Never throws. */
-  #flush(): void {
+  /**
+   * What has ended, and the journal of what is open, in one transaction: of each the oldest `most`; the rest follows
+   * after others had their turn. Never throws.
+   */
+  #flush(most = Number.POSITIVE_INFINITY): void {
     const store = this.#store;
     const numbering = this.#numbering;
     if (store === null || numbering === null) return;
@@ -283,10 +288,11 @@ export class Spool implements ForwardingOutbox {
     }
 
     const draft = numbering.draft();
-    const begun = this.#begun;
     const ended = this.#ended;
-    this.#begun = [];
-    this.#ended = [];
+    this.#ended = ended.splice(most);
+    const begun = this.#unended(ended);
+    this.#begun = begun.splice(most);
+    if (this.#ended.length + this.#begun.length > 0 && this.#timer === null) this.#schedule(0);
     const wasRefused = this.#diskRetryAtMs !== 0;
     const finished = this.#held;
     this.#held = [];
@@ -312,20 +318,15 @@ export class Spool implements ForwardingOutbox {
     for (const event of finished) draft.event(event, event.numbered);
 
     const opened: [PendingCall, Numbered][] = [];
-    if (begun.length > 0) {
-      const gone = new Set(ended);
+    if (wasRefused) this.#begun = [...begun, ...this.#begun];
+    else
       for (const call of begun) {
-        if (gone.has(call) || room <= 0) continue;
-        if (wasRefused) {
-          this.#begun.push(call);
-          continue;
-        }
+        if (room <= 0) break;
         const event = this.#render(call, store.durable);
         if (event === null) continue;
         room -= event.value.length;
         opened.push([call, draft.open(event)]);
       }
-    }
 
     this.#dropped += dropped;
     this.#untold += dropped;
@@ -342,6 +343,13 @@ export class Spool implements ForwardingOutbox {
     if (tell) this.#gapAtMs = nowMs;
     this.#untold = 0;
     for (const [call, numbered] of opened) this.#open.set(call, numbered);
+  }
+
+  /** The calls that have begun and are open, in order. */
+  #unended(ended: readonly PendingCall[]): PendingCall[] {
+    if (this.#begun.length === 0) return [];
+    const gone = new Set([...ended, ...this.#ended]);
+    return this.#begun.filter((call) => !gone.has(call));
   }
 
   #commit(draft: Draft): boolean {

@@ -13,7 +13,7 @@ const LAYOUT = `
   ) STRICT;
   CREATE TABLE records (
     -- The value last: what is left of it then lies in pages that counting never reads.
-    id INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER, bytes INTEGER NOT NULL, head TEXT NOT NULL, value ANY NOT NULL
+    id INTEGER PRIMARY KEY, lane INTEGER, bytes INTEGER NOT NULL, head TEXT NOT NULL, value ANY NOT NULL
   ) STRICT;
   CREATE TABLE journal (
     lane INTEGER NOT NULL, seq INTEGER NOT NULL, bytes INTEGER NOT NULL, head TEXT NOT NULL, value TEXT NOT NULL,
@@ -55,6 +55,7 @@ export class SqliteStore implements SpoolStore {
     StatementSync
   >;
   #nextLane: number;
+  #nextRecord: number;
   #records: number;
   #bytes: number;
 
@@ -69,24 +70,30 @@ export class SqliteStore implements SpoolStore {
   private constructor(db: DatabaseSync, meta: SpoolMeta) {
     this.#db = db;
     this.meta = meta;
-    const { count, bytes } = db
-      .prepare('SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM records')
-      .get() as { count: number; bytes: number };
+    const { count, bytes, last } = db
+      .prepare(
+        'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes, coalesce(max(id), 0) AS last FROM records',
+      )
+      .get() as { count: number; bytes: number; last: number };
     const journal = db.prepare('SELECT coalesce(sum(bytes), 0) AS bytes FROM journal').get() as {
       bytes: number;
     };
     const { top } = db.prepare('SELECT coalesce(max(id), 0) AS top FROM lanes').get() as { top: number };
     this.#nextLane = top + 1;
+    this.#nextRecord = last + 1;
     this.#records = count;
     this.#bytes = bytes + journal.bytes;
     this.#statements = {
       begin: db.prepare('BEGIN IMMEDIATE'),
       commit: db.prepare('COMMIT'),
       lane: db.prepare('INSERT OR REPLACE INTO lanes VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
-      record: db.prepare('INSERT INTO records (lane, bytes, head, value) VALUES (?, ?, ?, ?)'),
+      record: db.prepare('INSERT INTO records (id, lane, bytes, head, value) VALUES (?, ?, ?, ?, ?)'),
       journal: db.prepare('INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?)'),
       unjournal: db.prepare('DELETE FROM journal WHERE lane = ? AND seq = ? RETURNING bytes'),
-      read: db.prepare('SELECT id, lane, head, value, bytes FROM records WHERE id > ? ORDER BY id LIMIT ?'),
+      // As bytes: whoever sends them on would only encode them again.
+      read: db.prepare(
+        'SELECT id, lane, head, CAST(value AS BLOB) AS value, bytes FROM records WHERE id > ? ORDER BY id LIMIT ?',
+      ),
       remove: db.prepare('DELETE FROM records WHERE id BETWEEN ? AND ?'),
       span: db.prepare(
         'SELECT count(*) AS count, coalesce(sum(bytes), 0) AS bytes FROM records WHERE id BETWEEN ? AND ?',
@@ -172,7 +179,7 @@ export class SqliteStore implements SpoolStore {
 
   #insert(statement: StatementSync, row: NewStored): number {
     const size = storedBytes(row);
-    statement.run(row.lane, size, row.head, row.value);
+    statement.run(this.#nextRecord++, row.lane, size, row.head, row.value);
     return size;
   }
 

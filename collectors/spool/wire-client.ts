@@ -50,18 +50,28 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-/** A record as a line, without its line break. The event's JSON text goes in as it is. */
-export function encodeLine(record: RawRecord): string {
-  const { kind, at, last, dropped, stripped, traceparent, value } = record;
-  const head = JSON.stringify({
-    kind,
-    at: at && { instance: at.instance, epoch: at.epoch, lane: at.lane, seq: at.seq },
-    last,
-    dropped,
-    stripped,
-    traceparent,
-  });
-  if (kind !== 'event') return head;
-  const text = typeof value === 'string' ? value : Buffer.from(value).toString('utf8');
-  return `${head.slice(0, -1)},"event":${text}}`;
+/** Records as lines. The events' JSON texts go in as they are. */
+export function encodeLines(records: readonly RawRecord[]): Buffer {
+  const parts: Uint8Array[] = [];
+  for (const record of records) {
+    const { kind, at, last, dropped, stripped, traceparent, value } = record;
+    const head = JSON.stringify({
+      kind,
+      at: at && { instance: at.instance, epoch: at.epoch, lane: at.lane, seq: at.seq },
+      last,
+      dropped,
+      stripped,
+      traceparent,
+    });
+    if (kind === 'event')
+      parts.push(
+        Buffer.from(`${head.slice(0, -1)},"event":`),
+        typeof value === 'string' ? Buffer.from(value) : value,
+        EVENT_END,
+      );
+    else parts.push(Buffer.from(`${head}\n`));
+  }
+  return Buffer.concat(parts);
 }
+
+const EVENT_END = Buffer.from('}\n');

@@ -1,7 +1,6 @@
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MAX_EVENTS } from '../../../collectors/ingest/decode.ts';
-import { encodeLine } from '../../../collectors/spool/wire-client.ts';
 import { ToolmeterError } from '../../../core/errors.ts';
 import { uuidv7 } from '../../../core/ids.ts';
 import { type CallEvent, CallEventSchema } from '../../../schemas/call-event.ts';
@@ -9,6 +8,7 @@ import { partitionOfLane } from '../../../schemas/partition.ts';
 import { fromHeaders, type RawRecord } from '../../../schemas/record.ts';
 import { type TestServer, testBackends } from '../../api/server.ts';
 import { observedCall } from '../../support/events.ts';
+import { encodeLine } from '../../support/wire.ts';
 
 const NDJSON = 'application/x-ndjson';
 let backends: Awaited<ReturnType<typeof testBackends>>;

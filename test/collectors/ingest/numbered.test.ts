@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { decodeBody } from '../../../collectors/ingest/decode.ts';
 import { readRecordLine } from '../../../collectors/ingest/numbered.ts';
 import { decodeLine } from '../../../collectors/spool/wire.ts';
-import { encodeLine } from '../../../collectors/spool/wire-client.ts';
 import { uuidv7 } from '../../../core/ids.ts';
 import type { RawRecord } from '../../../schemas/record.ts';
 import { observedCall } from '../../support/events.ts';
+import { encodeLine } from '../../support/wire.ts';
 
 const credential = { collector: 'c-1', trusted: false };
 

@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stripContent } from '../../../collectors/spool/strip.ts';
 import { decodeLine } from '../../../collectors/spool/wire.ts';
-import { encodeLine, readWireAnswer } from '../../../collectors/spool/wire-client.ts';
+import { readWireAnswer } from '../../../collectors/spool/wire-client.ts';
 import { uuidv7 } from '../../../core/ids.ts';
 import type { RawRecord } from '../../../schemas/raw-record.ts';
 import { RECORD_KINDS } from '../../../schemas/record.ts';
 import { observedCall } from '../../support/events.ts';
+import { encodeLine } from '../../support/wire.ts';
 
 const credential = { collector: 'laptop', trusted: false };
 const lane = { collector: 'laptop', instance: 'i', epoch: uuidv7(), lane: 0 };
