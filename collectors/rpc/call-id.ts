@@ -2,8 +2,6 @@ import { canonicalJson } from '../../core/canonical-json.ts';
 import { type HashKey, hmacBase64Url } from '../../core/keyed-hash.ts';
 import type { RequestId } from './message.ts';
 
-export { WRAP_NONCE_VARIABLE } from './wrap-nonce.ts';
-
 /**
  * The id of a call that two observers of one connection arrive at without a word between them: HMAC-SHA256 with the
  * home's call key over the wrapper's nonce, the request id with its JSON type, and the RFC 8785 form of method and

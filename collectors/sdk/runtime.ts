@@ -3,7 +3,7 @@ import type { HashKey } from '../../core/keyed-hash.ts';
 import type { Log } from '../../core/log.ts';
 import { createScrubber } from '../../processors/scrub/index.ts';
 import { CAPTURE_MAX_BYTES, type CaptureOptions } from '../capture.ts';
-import { WRAP_NONCE_VARIABLE } from '../rpc/call-id.ts';
+import { enclosingNonce, WRAP_NONCE_VARIABLE } from '../rpc/wrap-nonce.ts';
 import { destinationFromEnv, openOutbox } from '../spool/index.ts';
 import type { Outbox } from '../spool/outbox.ts';
 import { failed } from './failures.ts';
@@ -68,7 +68,7 @@ let nonce: string | undefined;
 export function wrapNonce(): string | undefined {
   const found = process.env[WRAP_NONCE_VARIABLE];
   if (found !== undefined) {
-    if (found !== '') nonce = found;
+    nonce = enclosingNonce(found) ?? nonce;
     delete process.env[WRAP_NONCE_VARIABLE];
   }
   return nonce;

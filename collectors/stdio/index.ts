@@ -1,9 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { isDisabled } from '../../core/disabled.ts';
 import { sleep } from '../../core/retry.ts';
-import { WRAP_NONCE_VARIABLE } from '../rpc/wrap-nonce.ts';
+import { enclosingNonce, WRAP_NONCE_VARIABLE, wrapVariable } from '../rpc/wrap-nonce.ts';
 import type { Outbox } from '../spool/outbox.ts';
 import { exitCodeOf, passSignals, startChild, stderrMode } from './child.ts';
+import type { MeterOptions } from './meter.ts';
 import { drain, pass } from './pass.ts';
 import { endTree, groupAlive, guardTree } from './process-tree.ts';
 import { type Meter, Tap } from './tap.ts';
@@ -45,11 +46,12 @@ export interface WrapOptions {
 export async function wrap(options: WrapOptions): Promise<number> {
   const signals = passSignals();
   const disabled = isDisabled(options.env);
-  const nonce = newNonce();
+  const outer = enclosingNonce(options.env[WRAP_NONCE_VARIABLE]);
+  const nonce = outer ?? newNonce();
   const child = await startChild(
     options.command,
     options.args,
-    disabled ? options.env : { ...options.env, [WRAP_NONCE_VARIABLE]: nonce },
+    disabled ? options.env : { ...options.env, [WRAP_NONCE_VARIABLE]: wrapVariable(nonce) },
     disabled ? 'inherit' : ['pipe', 'pipe', stderrMode()],
   );
   if ('sentence' in child) {
@@ -65,7 +67,7 @@ export async function wrap(options: WrapOptions): Promise<number> {
   const inOrder = guardTree(pid);
   try {
     if (disabled) return await exited;
-    return await meterChild(child, exited, nonce, options, signals.release);
+    return await meterChild(child, exited, { nonce, nested: outer !== undefined }, options, signals.release);
   } finally {
     signals.release();
     if (groupAlive(pid)) await endTree(pid);
@@ -76,7 +78,7 @@ export async function wrap(options: WrapOptions): Promise<number> {
 async function meterChild(
   child: ChildProcess,
   exited: Promise<number>,
-  nonce: string,
+  place: Pick<MeterOptions, 'nonce' | 'nested'>,
   options: WrapOptions,
   releaseSignals: () => void,
 ): Promise<number> {
@@ -84,7 +86,7 @@ async function meterChild(
   const stdout = child.stdout!;
   const loadMeter = async (): Promise<Meter> => {
     const { openMeter } = await import('./meter.ts');
-    return openMeter({ maxMessageBytes: DEFAULT_MAX_MESSAGE_BYTES, ...options, nonce, warn });
+    return openMeter({ maxMessageBytes: DEFAULT_MAX_MESSAGE_BYTES, ...options, ...place, warn });
   };
   const tap = new Tap(loadMeter, warn);
   // While a slow server is starting there is time to load; a quick one's first answer goes before.

@@ -16,6 +16,8 @@ import type { Meter } from './tap.ts';
 export interface MeterOptions extends WrapOptions {
   readonly maxMessageBytes: number;
   readonly nonce: string;
+  /** Inside another wrapper, whose nonce it is: seen, and not counted. */
+  readonly nested: boolean;
   /** Says one sentence to whoever runs the wrapper. */
   readonly warn: (sentence: string) => void;
 }
@@ -45,6 +47,7 @@ export async function openMeter(options: MeterOptions): Promise<Meter> {
     tags: options.tags,
     callKey: home.keys.call,
     nonce: options.nonce,
+    nested: options.nested,
   });
   const { maxMessageBytes } = options;
   let arrivedMs = 0;

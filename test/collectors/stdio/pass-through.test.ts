@@ -62,7 +62,7 @@ describe('what goes in', () => {
     const run = serve('process.stdout.write(JSON.stringify(process.env))');
     expect(await run.exit).toBe(0);
     const { TOOLMETER_WRAP_NONCE: nonce, ...rest } = JSON.parse(run.out().toString());
-    expect(nonce).toMatch(/^[a-z0-9]+-[a-z0-9]+-[a-z0-9]{20,}$/);
+    expect(nonce).toMatch(/^[a-z0-9]+-[a-z0-9]+-[a-z0-9]{20,}\.[a-z0-9]+$/);
     expect(rest).toEqual(env);
   });
 
