@@ -83,7 +83,9 @@ export function parseYamlFile<S extends z.ZodType>(
       const found = [...document.errors, ...document.warnings].map((error) => ({
         ...at(counter, error.pos[0]),
         path: '',
-        message: error.message,
+        // The parser's own words for it advise a programmer.
+        message:
+          error.code === 'MULTIPLE_DOCS' ? 'the file holds more than one document (---)' : error.message,
       }));
       if (found.length > 0) return sorted(found).slice(0, MAX_PROBLEMS);
       return document.contents;

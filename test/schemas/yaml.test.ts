@@ -113,7 +113,7 @@ describe('problems have their line', () => {
   });
   it('tabs, several documents, tags, merge keys, prototypes, UTF-16, NUL, Latin-1', () => {
     expect(problems('section:\n\tsize: 1\n')[0]).toMatch(/^2:1 : .*[Tt]ab/);
-    expect(problems('name: a\n---\nname: b\n')[0]).toMatch(/^2:1 : .*multiple documents/);
+    expect(problems('name: a\n---\nname: b\n')[0]).toMatch(/^2:1 : .*more than one document/);
     expect(problems('name: !!int 5\n')[0]).toMatch(/^1:7 /);
     expect(problems('name: !secret x\n')[0]).toMatch(/^1:7 /);
     expect(problems('names: &n {a: b}\nsection:\n  <<: *n\n')[0]).toMatch(/^3:3 section.<<: merge keys/);
