@@ -6,6 +6,16 @@ import { checkSettings, configFile, type SettingsProblem } from './settings.ts';
 const USAGE =
   'Usage: toolmeter config check [FILE]\n\nChecks the configuration, the team directory and the price files that it names.\n';
 
+/** Every problem of a configuration and, where it has none, of the files that it names. */
+export function problemsOf(result: ReturnType<typeof checkSettings>): readonly SettingsProblem[] {
+  if ('problems' in result) return result.problems;
+  const { directory, prices } = result.config;
+  return [
+    ...(directory === undefined ? [] : checkDirectoryFile(directory)),
+    ...prices.flatMap(checkPriceFile),
+  ];
+}
+
 /** `toolmeter config check [FILE]`: every problem with its line and reason; exit code 1 where there is one. */
 export async function run(argv: string[]): Promise<number> {
   const line = commandLine(argv, USAGE, {}, 2);
@@ -13,13 +23,7 @@ export async function run(argv: string[]): Promise<number> {
   const [verb, named] = line.positionals;
   if (verb !== 'check') throw usageError(verb === undefined ? 'check what?' : `there is no "${verb}"`);
   const file = configFile(named);
-  const result = checkSettings(file);
-  const problems: SettingsProblem[] = 'problems' in result ? [...result.problems] : [];
-  if (!('problems' in result)) {
-    const { directory, prices } = result.config;
-    if (directory !== undefined) problems.push(...checkDirectoryFile(directory));
-    for (const path of prices) problems.push(...checkPriceFile(path));
-  }
+  const problems = problemsOf(checkSettings(file));
   for (const { where, message } of problems) process.stderr.write(`${where}: ${message}\n`);
   if (problems.length > 0) return 1;
   process.stdout.write(

@@ -1,3 +1,4 @@
+import { ToolmeterError } from '../core/errors.ts';
 import { homePath, openHome } from '../core/home.ts';
 import type { EventLog, LogRecord } from '../eventlog/port.ts';
 import { type DeadLetter, readDeadLetter } from '../schemas/dead-letter.ts';
@@ -47,13 +48,21 @@ export async function run(argv: string[]): Promise<number> {
   const log = makeLogger({ level: settings.config.telemetry.level, name: 'dlq' });
   const eventLog = await openLog(settings, openHome(values.home ?? homePath()), log);
   try {
-    const ids = values.id === undefined ? null : new Set(values.id);
+    const wanted = values.id === undefined ? null : new Set(values.id);
+    const missing = new Set(wanted);
     const letters: Letter[] = [];
     for await (const letter of deadLetters(eventLog)) {
       if (values.code !== undefined && letter.letter.code !== values.code) continue;
-      if (ids !== null && !ids.has(letter.id)) continue;
+      if (wanted !== null && !wanted.has(letter.id)) continue;
+      missing.delete(letter.id);
       letters.push(letter);
     }
+    if (missing.size > 0)
+      throw new ToolmeterError(
+        'TM_DLQ_UNKNOWN',
+        `There is no dead letter ${[...missing].join(', ')}${values.code === undefined ? '' : ` of code ${values.code}`}.`,
+        '"toolmeter dlq list" shows their ids.',
+      );
     if (verb === 'list') list(letters, values.json === true);
     else await replay(eventLog, letters);
     return 0;

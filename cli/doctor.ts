@@ -2,9 +2,9 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf, ToolmeterError } from '../core/errors.ts';
 import { homePath, ingestUrl, isDisabled, openHome } from '../core/home.ts';
-import { checkDirectoryFile } from '../processors/attribute/index.ts';
-import { checkPriceFile } from '../processors/cost/index.ts';
+import type { Config } from '../schemas/config.ts';
 import { commandLine, PLACES } from './command-line.ts';
+import { problemsOf } from './config.ts';
 import { checkSettings, configFile } from './settings.ts';
 
 const USAGE = `Usage: toolmeter doctor [--config FILE] [--home FOLDER]
@@ -26,13 +26,15 @@ export async function run(argv: string[]): Promise<number> {
   if (line === null) return 0;
   const { values } = line;
   const home = values.home ?? homePath();
+  const file = configFile(values.config);
+  const settings = checkSettings(file);
   const findings = [
     node(),
     disabled(),
     homeFolder(home),
-    ...configuration(configFile(values.config)),
+    ...configuration(file, settings),
     spools(home),
-    await api(),
+    await api('problems' in settings ? ingestUrl() : apiUrl(settings.config.api)),
   ];
   for (const { name, ok, detail } of findings)
     process.stdout.write(`${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(14)} ${detail}\n`);
@@ -68,26 +70,15 @@ function homeFolder(path: string): Finding {
   }
 }
 
-function configuration(file: string | null): Finding[] {
-  const result = checkSettings(file);
-  if ('problems' in result)
-    return result.problems.map(({ where, message }) => ({
-      name: 'configuration',
-      ok: false,
-      detail: `${where}: ${message}`,
-    }));
-  const { directory, prices } = result.config;
-  const problems = [
-    ...(directory === undefined ? [] : checkDirectoryFile(directory)),
-    ...prices.flatMap(checkPriceFile),
-  ];
-  if (problems.length > 0)
-    return problems.map(({ where, message }) => ({
-      name: 'configuration',
-      ok: false,
-      detail: `${where}: ${message}`,
-    }));
-  return [{ name: 'configuration', ok: true, detail: file ?? 'no file: defaults' }];
+function configuration(file: string | null, result: ReturnType<typeof checkSettings>): Finding[] {
+  const problems = problemsOf(result);
+  if (problems.length === 0)
+    return [{ name: 'configuration', ok: true, detail: file ?? 'no file: defaults' }];
+  return problems.map(({ where, message }) => ({
+    name: 'configuration',
+    ok: false,
+    detail: `${where}: ${message}`,
+  }));
 }
 
 /** Spools that lie on disk: those of running collectors, and of ones that died and will be taken over. */
@@ -111,8 +102,15 @@ function spools(home: string): Finding {
   }
 }
 
-async function api(): Promise<Finding> {
-  const url = ingestUrl();
+/** Where collectors are told to post, else where the configuration has the API listen. */
+function apiUrl({ host, port }: Config['api'], env = process.env): string {
+  if (env.TOOLMETER_URL !== undefined || port === 0) return ingestUrl(env);
+  // What listens on every address answers on loopback.
+  const at = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host.includes(':') ? `[${host}]` : host;
+  return `http://${at}:${port}`;
+}
+
+async function api(url: string): Promise<Finding> {
   try {
     const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
     const body = (await response.json()) as { parts?: { name: string; ok: boolean; detail: string }[] };

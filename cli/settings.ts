@@ -60,13 +60,13 @@ export function checkSettings(
 ): Settings | { problems: SettingsProblem[] } {
   let fromFile: Record<string, unknown> = {};
   if (file !== null) {
-    let text: string;
+    let bytes: Uint8Array;
     try {
-      text = readFileSync(file, 'utf8');
+      bytes = readFileSync(file);
     } catch (error) {
       return { problems: [{ where: file, message: messageOf(error) }] };
     }
-    const parsed = parseYamlFile(text, ConfigSchema, file);
+    const parsed = parseYamlFile(bytes, ConfigSchema, file);
     if (!parsed.ok) return { problems: parsed.problems.map((problem) => describe(file, problem)) };
     fromFile = besideFile(parsed.value, dirname(file)) as unknown as Record<string, unknown>;
   }

@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { main } from '../../cli/main.ts';
 import { MAIN, scratchFolder } from '../support/toolmeter.ts';
+import { toolmeter } from './output.ts';
 
 let folder: ReturnType<typeof scratchFolder>;
 beforeAll(() => {
@@ -16,22 +16,6 @@ afterEach(() => {
   // What is refused, or only explained, makes nothing.
   expect(existsSync(join(folder.path, 'home'))).toBe(false);
 });
-
-/** A command in this process, and what it writes. */
-async function toolmeter(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const written = { stdout: '', stderr: '' };
-  const spies = (['stdout', 'stderr'] as const).map((name) =>
-    vi.spyOn(process[name], 'write').mockImplementation((text) => {
-      written[name] += text;
-      return true;
-    }),
-  );
-  try {
-    return { status: await main(args), ...written };
-  } finally {
-    for (const spy of spies) spy.mockRestore();
-  }
-}
 
 const COMMANDS = [
   ...['up', 'wrap', 'process', 'api', 'migrate', 'demo', 'doctor', 'dlq', 'config', 'keys'],
@@ -49,10 +33,7 @@ describe('bad usage is one sentence on standard error and exit code 2', () => {
     [['nothing'], /^toolmeter: there is no command "nothing"; toolmeter --help lists them\.\n$/],
     [['up', 'now'], /nothing is known of "now"/],
     [['api', '--config'], /'--config <value>' argument missing/],
-    [
-      ['doctor', '--config', '--home', 'x'],
-      /'--config' argument is ambiguous; toolmeter doctor --help/,
-    ],
+    [['doctor', '--config', '--home', 'x'], /'--config' argument is ambiguous; toolmeter doctor --help/],
     [['process', '--only', 'http'], /--only takes processor or store, not "http"/],
     [['config'], /check what\?/],
     [['config', 'show'], /there is no "show"/],
