@@ -63,7 +63,8 @@ export class Encoding {
   #countPiece(piece: string): number {
     const known = this.#known.get(piece);
     if (known !== undefined) return known;
-    if (piece.length > LONGEST_PIECE) return this.#longPieces().count(piece);
+    // The library splits again, and would part such a piece.
+    if (piece.length > LONGEST_PIECE || SPACE_TO_ONE.test(piece)) return this.#longPieces().count(piece);
     const count = this.#library.countTokens(piece, AS_TEXT);
     if (piece.length <= LONGEST_REMEMBERED) {
       if (this.#known.size >= REMEMBERED_PIECES) this.#known.clear();
@@ -84,9 +85,20 @@ export class Encoding {
   }
 }
 
+/** What only one of JavaScript and Unicode calls white space: the next line, and the byte order mark. */
+const SPACE_TO_ONE = /[\u0085\ufeff]/;
+
+/**
+ * The encoding's pattern as tiktoken's engine reads it: `\s` is Unicode's White_Space, and where a contraction's case
+ * does not matter, its `s` may be long (U+017F).
+ */
 function splitRegex(name: EncodingName): RegExp {
   const constants = require('gpt-tokenizer/encodingParams/constants') as Record<string, RegExp>;
   const family = name === 'o200k_base' ? 'O200K' : name === 'cl100k_base' ? 'CL100K' : 'R50K';
-  const regex = constants[`${family}_TOKEN_SPLIT_REGEX`] as RegExp;
-  return new RegExp(regex.source, regex.flags);
+  const { source, flags } = constants[`${family}_TOKEN_SPLIT_REGEX`] as RegExp;
+  const asUnicode = source
+    .replaceAll('\\s', '\\p{White_Space}')
+    .replaceAll('\\S', '\\P{White_Space}')
+    .replaceAll('[sS]', '[sS\\u017f]');
+  return new RegExp(asUnicode, flags);
 }

@@ -142,9 +142,12 @@ const estimate = (estimator: Estimator): Family => ({ kind: 'estimate', estimato
 
 /** The first that matches decides. Names come with provider prefixes (`openai/…`, `us.anthropic.…`), dates and `ft:`. */
 const FAMILIES: readonly (readonly [RegExp, Family])[] = [
-  [/(?:^|[^a-z])(?:text-davinci-00[23]|code-(?:davinci|cushman))/, exact('p50k_base')],
   [
-    /(?:^|[^a-z])(?:gpt-?2|text-(?:ada|babbage|curie)-001|text-davinci-001|davinci|curie|babbage|ada)$/,
+    /(?:^|[^a-z])(?:text-davinci-(?:00[23]|edit)|code-(?:davinci|cushman)|(?:davinci|cushman)-codex)/,
+    exact('p50k_base'),
+  ],
+  [
+    /(?:^|[^a-z])(?:(?:text|code)-(?:similarity|search)-(?:ada|babbage|curie|davinci)-[a-z0-9-]+|gpt-?2|(?:text-)?(?:ada|babbage|curie|davinci)(?:-001)?(?::ft-.*)?)$/,
     exact('r50k_base'),
   ],
   [/gpt-?oss/, exact('o200k_base')],
