@@ -42,6 +42,8 @@ const CLOSE_BRACKET = 0x5d;
 
 const isSpace = (byte: number): boolean => byte === 0x20 || byte === 0x0a || byte === 0x0d || byte === 0x09;
 
+const endOf = (index: number, chunk: Uint8Array): number => (index === -1 ? chunk.length : index);
+
 /**
  * A scanner over the bytes of one text that may be JSON, fed in any chunks; constant memory, linear time. It follows
  * nesting and strings, and does not check grammar: of text that isn't JSON it tells something harmless. An object is
@@ -70,10 +72,28 @@ export class EnvelopeScanner {
   #text: number[] | null = null;
 
   push(chunk: Uint8Array): void {
-    for (let i = 0; i < chunk.length; i++) {
+    let at = 0;
+    /** The next backslash, looked for once and not once a string. */
+    let backslash = -1;
+    while (at < chunk.length) {
       if (this.state === 'complete' || this.state === 'other') return;
-      this.#byte(chunk[i] as number);
+      if (this.#inString && !this.#escaped && this.#text === null) {
+        const quote = endOf(chunk.indexOf(QUOTE, at), chunk);
+        if (backslash < at) backslash = endOf(chunk.indexOf(BACKSLASH, at), chunk);
+        const next = Math.min(quote, backslash);
+        this.#count(next - at);
+        at = next;
+        if (at === chunk.length) return;
+      }
+      this.#byte(chunk[at++] as number);
     }
+  }
+
+  #count(bytes: number): void {
+    if (this.#depth < this.#level) return;
+    this.#messageBytes += bytes;
+    this.#valueBytes += bytes;
+    this.#memberBytes += bytes;
   }
 
   #byte(byte: number): void {
@@ -87,11 +107,7 @@ export class EnvelopeScanner {
       this.#level = byte === OPEN_BRACE ? 1 : 2;
     }
 
-    if (this.#depth >= this.#level) {
-      this.#messageBytes++;
-      this.#valueBytes++;
-      this.#memberBytes++;
-    }
+    this.#count(1);
     if (this.#inString) {
       this.#keep(byte);
       if (this.#escaped) this.#escaped = false;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import type { Envelope } from '../../../collectors/stdio/envelope.ts';
+import { type Envelope, EnvelopeScanner } from '../../../collectors/stdio/envelope.ts';
 import { LineSplitter } from '../../../collectors/stdio/lines.ts';
 
 type Found = { line: string } | { tooLarge: Envelope[]; bytes: number };
@@ -154,6 +154,27 @@ describe('a line over the limit', () => {
     expect(lines(`${text}\n`, [], size)).toEqual([text]);
     expect(lines(`${text}\r\n`, [], size)).toEqual([text]);
     expect(lines(`${text}\n`, [], size - 1)).toMatchObject([{ bytes: size }]);
+  });
+
+  test('its text costs less to pass over than to parse', () => {
+    const text = 'some text without '.repeat(1e6);
+    const big = Buffer.from(JSON.stringify({ id: 1, params: { arguments: { text } } }));
+    const timed = (work: () => unknown): number => {
+      const startMs = performance.now();
+      work();
+      return performance.now() - startMs;
+    };
+    const parseMs = Math.min(...[1, 2, 3].map(() => timed(() => JSON.parse(big.toString('utf8')))));
+    const scanMs = Math.min(
+      ...[1, 2, 3].map(() =>
+        timed(() => {
+          const scanner = new EnvelopeScanner();
+          for (let at = 0; at < big.length; at += 65_536) scanner.push(big.subarray(at, at + 65_536));
+          expect(scanner.messages).toHaveLength(1);
+        }),
+      ),
+    );
+    expect(scanMs).toBeLessThan(parseMs);
   });
 
   test('of a batch, each message is told', () => {
