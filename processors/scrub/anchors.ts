@@ -1,15 +1,23 @@
-import { assignedAt, elementAt, flagAt, nameBefore, statedAt } from './assignments.ts';
+import {
+  argumentAt,
+  assignedAt,
+  elementAt,
+  flagAt,
+  nameBefore,
+  statedAt,
+  userPasswordAt,
+} from './assignments.ts';
 import { disguisedEmailAt, emailAt } from './email.ts';
 import { ibanAt } from './iban.ts';
 import { ipv6At } from './ip.ts';
 import { dataUrlAt } from './media.ts';
 import { numberAt } from './numbers.ts';
+import { SHORTEST_RUN } from './secret-forms.ts';
 import {
   awsSecrets,
   basicAt,
   bearerAt,
   privateKeyAt,
-  SHORTEST_RUN,
   secretAt,
   telegramAt,
   urlPasswordAt,
@@ -47,9 +55,14 @@ export function inRunAt(segment: Segment, start: number, end: number, digit: num
   if (segment.code(start) === 45) {
     const dashes = segment.text.indexOf('-----BEGIN', start);
     if (dashes !== -1 && dashes < end) return privateKeyAt(segment, dashes);
-    if (segment.code(start + 1) === 45 && segment.code(end) === 32) return flagAt(segment, start + 2, end);
+    if (segment.code(end) === 32) {
+      // `--client-secret`, PowerShell's `-ClientSecret`
+      const doubled = segment.code(start + 1) === 45;
+      return flagAt(segment, start + (doubled ? 2 : 1), end, doubled);
+    }
   }
-  if (length >= SHORTEST_RUN) {
+  // A token may go on after a tilde: `…8Q~…`.
+  if (length >= SHORTEST_RUN || segment.code(end) === 126) {
     const before = segment.code(start - 1);
     if (before === 45 || before === 46) return undefined;
     return secretAt(segment, start) ?? (before === 47 ? webhookAt(segment, start) : undefined);
@@ -83,6 +96,7 @@ export function markedAt(segment: Segment, at: number, code: number, floor: numb
       return isDigit(next) || next === 40 ? numberAt(segment, at) : undefined;
     case 40: // (
       if (isDigit(next) || next === 43) return numberAt(segment, at);
+      if (next === 34 || next === 39 || next === 96) return argumentAt(segment, at);
       return disguise(segment, at, next, floor);
     case 91: // [
     case 123: // {
@@ -111,7 +125,8 @@ function atColon(segment: Segment, at: number, next: number, floor: number): Hit
     const hit = v6Around(segment, at, floor);
     if (hit !== undefined) return hit;
   }
-  return assignedAt(segment, at, ...nameBefore(segment, at, floor));
+  const name = nameBefore(segment, at, floor);
+  return userPasswordAt(segment, at, name[0]) ?? assignedAt(segment, at, ...name);
 }
 
 /** The IPv6 address whose first colon is at `at`: its first group stands before it, or it starts with `::`. */

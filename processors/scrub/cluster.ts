@@ -62,6 +62,7 @@ export class Cluster {
       if (open && code === 41) {
         open = false;
         if (wrapped && wrapEnd === -1) wrapEnd = this.count;
+        if (wrapped && wrapEnd > 0 && this.#isArea()) wrapEnd = 0;
         if (wrapped && wrapEnd > 0 && wrapEnd === this.count) {
           this.closes[this.count++] = i;
           break;
@@ -105,6 +106,13 @@ export class Cluster {
     }
     // "(415-555-0132)" is a number in parentheses, "(415) 555-0132" one with them.
     if (wrapped && wrapEnd !== 0) this.start = at + 1;
+  }
+
+  /** Whether what the parentheses hold is an area code, `(0-312)`, and no number. */
+  #isArea(): boolean {
+    let digits = 0;
+    for (let i = 0; i <= this.count; i++) digits += this.size(i);
+    return digits < 7;
   }
 
   /** Length of group i, digits. */

@@ -32,8 +32,12 @@ function normalise(local: string, domain: string): string {
   return `${local}@${domain}`.normalize('NFC').toLowerCase();
 }
 
+const REPOSITORY = /:[\w.~-]{1,100}\/[\w./-]{1,200}\.git\b/y;
+
 /** `git@host:path` and its kin name a service, not a person. */
 function isRemote(segment: Segment, local: string, start: number, end: number): boolean {
+  REPOSITORY.lastIndex = end;
+  if (REPOSITORY.test(segment.text)) return true;
   if (local !== 'git' && local !== 'hg') return false;
   return segment.code(end) === 58 || segment.text.slice(Math.max(0, start - 6), start).endsWith('://');
 }

@@ -20,7 +20,7 @@ export interface KeyInfo {
 }
 
 /** How much a value must look like what its key says. */
-export type ValueForm = 'any' | 'token' | 'word' | 'digits' | 'cookie';
+export type ValueForm = 'any' | 'token' | 'random' | 'word' | 'digits' | 'cookie';
 
 export interface KeyRule {
   readonly type: string;
@@ -62,7 +62,7 @@ const BY_ENDING: readonly (readonly [RegExp, KeyRule])[] = [
     /(?:access|refresh|auth|id|session|bearer|csrf|xsrf|oauth|security|personalaccess|bot|webhook|deploy|reset|verification|device|push|login|service|jwt|user|admin|client|github|gitlab|slack|npm|vault|x)token$/,
     TOKEN,
   ],
-  [/(?:authorization|proxyauthorization|httpauth)$/, AUTHORIZATION],
+  [/(?:^(?:x|http|proxy|request|api|upstream)?authorization|authorizationheader|httpauth)$/, AUTHORIZATION],
   [/(?:^cookies?|setcookie|sessioncookie|authcookie)$/, COOKIE],
   [
     /(?:cardsecuritycode|securitycode|verificationcode|recoverycode|backupcode|mfacode|otpcode|pincode|cardpin|userpin)$/,
@@ -88,6 +88,7 @@ const BY_WORD: Readonly<Record<string, KeyRule>> = {
   jwt: TOKEN,
   token: TOKEN,
   secrets: SECRET,
+  creds: rule('secret', 'secret', 'word'),
   cvv: CODE,
   cvc: CODE,
   cvv2: CODE,
@@ -147,7 +148,7 @@ export function keyInfo(key: string): KeyInfo {
   const joined = words.join('');
   const isPhone = PHONE.test(joined);
   return {
-    rule: ruleOf(joined, last),
+    rule: ruleOf(joined, last) ?? keyRule(words),
     phone: isPhone || last === 'tel',
     card: CARD.test(joined) || last === 'cc',
     ssn: last === 'ssn',
@@ -165,6 +166,20 @@ function ruleOf(joined: string, last: string): KeyRule | undefined {
   if (word !== undefined) return word;
   for (const [ending, found] of BY_ENDING) if (ending.test(joined)) return found;
   return undefined;
+}
+
+/** `…key`: of a service by most names, of a table, a cache or a file by these. */
+const PLAIN_KEYS = new Set(
+  'cache primary public foreign partition sort routing idempotency object index hash lookup group message record row dedupe dedup map event item node translation issue project board shortcut hot registry file image asset upload blob s3 bucket query param config header path folder session composite unique natural surrogate secondary shard range answer order sub parent child entity model data storage state json property metric feature flag locale lang sorting'.split(
+    ' ',
+  ),
+);
+export const NAMED_KEY = rule('secret', 'key', 'random');
+
+function keyRule(words: readonly string[]): KeyRule | undefined {
+  return words.at(-1) === 'key' && words.length > 1 && !PLAIN_KEYS.has(words.at(-2) as string)
+    ? NAMED_KEY
+    : undefined;
 }
 
 function roleOf(key: string): KeyInfo['role'] {
@@ -210,7 +225,7 @@ function wordsOf(key: string): string[] {
 
 /** Values that stand for "not here": masks, templates, the words for nothing, and versions of a package of that name. */
 const NOT_A_VALUE =
-  /^(?:[*•xX._\-\s]+|\$\{[^}]*\}|\{\{.*\}\}|\[?(?:redacted|masked|hidden|filtered|removed|omitted)\]?|<[^<>]*>|null|none|nil|undefined|true|false|n\/a|changeme|required|optional|string|[\^~>=v]{0,3}\d+\.\d+\.\d+(?:-[\w.]+)?)$/i;
+  /^(?:[*•xX._\-\s]+|\$\{[^}]*\}|\{\{.*\}\}|\[?(?:redacted|masked|hidden|filtered|removed|omitted)\]?|<[^<>]*>|null|none|nil|undefined|true|false|n\/a|changeme|required|optional|string|read|write|enabled|disabled|(?:client_secret|api_key|apikey|access_token|auth_token)|(?:add|insert|replace|enter|put|paste|set|use)?[_-]?(?:with[_-])?(?:your|my)(?:[_-][a-z]+)+|[a-z]+(?:[_-][a-z]+)*[_-]here|[\^~>=v]{0,3}\d+\.\d+\.\d+(?:-[\w.]+)?)$/i;
 
 /**
  * Whether text is what `rule` says its key's values are. A pseudonym in it stands for a value of any kind, so that a
@@ -226,6 +241,8 @@ export function accepts(found: KeyRule, value: string): boolean {
       return true;
     case 'token':
       return trimmed.length >= 8 && !/\s/.test(trimmed.replace(/^(?:Bearer|Basic|Token)\s+/i, ''));
+    case 'random':
+      return isRandom(trimmed);
     case 'word':
       return (
         trimmed.length >= 4 &&
@@ -236,4 +253,15 @@ export function accepts(found: KeyRule, value: string): boolean {
     case 'digits':
       return /^\d{3,8}$/.test(trimmed);
   }
+}
+
+/** Drawn by a machine, and no digest, number or UUID: those are ids more often than secrets. */
+function isRandom(value: string): boolean {
+  return (
+    /^[A-Za-z0-9_+/=-]{24,512}$/.test(value) &&
+    /(?:\d[^\d]*){3}/.test(value) &&
+    /(?:[A-Za-z][^A-Za-z]*){6}/.test(value) &&
+    !/^[0-9a-fA-F-]+$/.test(value) &&
+    !/^\/|[a-z]{9}|[/_-][^/_-]{0,8}[/_-]/.test(value)
+  );
 }

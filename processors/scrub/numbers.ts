@@ -1,4 +1,4 @@
-import { isCard } from './card.ts';
+import { isCard, luhn } from './card.ts';
 import { Cluster, DASH, DOT, SLASH, SPACE } from './cluster.ts';
 import { inVersion, isPersonalV4 } from './ip.ts';
 import { type PhoneContext, phoneAt, phoneContext, standsAlone } from './phone.ts';
@@ -157,12 +157,30 @@ function cardAt(segment: Segment, found: Cluster, context: () => PhoneContext): 
   for (let last = groups; last > 0; last--) {
     const digits = found.digits(segment.text, 0, last);
     if (digits.length < 12) return undefined;
-    if (!isCard(digits) || !standsAlone(segment, found, 0, last) || !isGrouped(found, last)) continue;
+    if (
+      !(isCard(digits) || isNamedCard(segment, found.starts[0] as number, digits)) ||
+      !standsAlone(segment, found, 0, last) ||
+      !isGrouped(found, last)
+    )
+      continue;
     const start = found.starts[0] as number;
     if (last === 1 && !bareCard(segment, start, digits, context)) continue;
     return { start, end: found.ends[last - 1] as number, type: 'card', detector: 'card', value: digits };
   }
   return undefined;
+}
+
+const NAMED_CARD =
+  /(?:\b(?:(?:credit|debit|bank|payment) ?cards?|cards?|cc|pan|visa|mastercard|master card|amex|american express|maestro|jcb|kreditkarte|kartennummer|tarjeta|carta)\b|カード|信用卡|카드)([^\n]{0,32})$/;
+const NOT_A_CARD =
+  /\b(?:imei|iccid|sim|order|ref|reference|serial|id|ticket|invoice|account|acct|tracking)\b/;
+
+/** Issuers' ranges move. Where the text calls it a card, the check digit is enough. */
+function isNamedCard(segment: Segment, start: number, digits: string): boolean {
+  if (digits.length > 19 || !luhn(digits) || /^(\d)\1*$/.test(digits)) return false;
+  if (segment.key.card) return true;
+  const named = NAMED_CARD.exec(segment.before(start));
+  return named !== null && !NOT_A_CARD.test(named[1] as string);
 }
 
 /** Groups as cards are embossed: 4-4-4-4(-3), 4-6-5, 4-6-4, 4-3-3-3, 4-4-4, 6-…. */

@@ -7,6 +7,13 @@ export type PhoneContext = 'phone' | 'none' | 'other';
 
 const EXTENSION = /(?:\s{0,2}(?:x|ext\.?|extension|#|poste|durchwahl|dw\.?)\s?\.?:?\s?)(\d{1,7})(?!\w)/iy;
 
+/** What a number is for, right after it: `781 1704 office`, `042 078 6381-Fax`. */
+const LABEL =
+  /[ -]{0,2}\(?(?:office|fax|home|work|mobile|cell|cellphone|phone|tel|telephone|landline|direct|main|whatsapp)\b/iy;
+/** The number before it is a house's. */
+const STREET =
+  / (?:[A-Z][\w.'-]{0,24} ){1,4}(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Blvd|Boulevard|Way|Court|Ct|Place|Pl)\b/y;
+
 /**
  * The phone number that starts at group `first` of a cluster: international by its calling code and length, national
  * by the shapes of numbering plans. What is not enough by itself counts where words or key say `phone`, and nothing
@@ -126,10 +133,17 @@ export function standsAlone(segment: Segment, cluster: Cluster, first: number, l
     if (EXTENSION.test(segment.text)) return true;
   }
   if (isAlnum(code) || code === 95 || code === 64 || code === 37) return false;
+  if (code === 45 && isLabelled(segment, end)) return true;
   // `12-a`, `12.5`, `12/3`, `12:30`, `12,5` go on.
   if (code === 45 || code === 47 || code === 43 || code === 61) return !isAlnum(next);
   if (code === 46 || code === 58) return !isAlnum(next) || (code === 46 && !isDigit(next) && next < 97);
   return true;
+}
+
+/** Whether the word after a number that ends at `end` says that it is a phone's. */
+function isLabelled(segment: Segment, end: number): boolean {
+  LABEL.lastIndex = end;
+  return LABEL.test(segment.text);
 }
 
 const isBlank = (segment: Segment, at: number): boolean => {
@@ -170,12 +184,26 @@ function nationalNumber(
     }
   }
   // The shape of a social security number: whatever it is, it is no phone's.
+  const end = cluster.closes[last - 1] as number;
   const strength = shape === '3-2-4' ? 0 : strengthOf(digits, shape);
+  if (strength < STRONG && shape !== '3-2-4' && LOOSE.test(shape) && digits.length <= 15) {
+    if (isLabelled(segment, end)) return { detector: 'phone.context', value: nationalValue(digits) };
+  }
   if (strength === 0 && !(digits.length <= 15 && LOOSE.test(shape) && context() === 'phone'))
     return undefined;
   if (context() === 'other') return undefined;
-  if (strength < STRONG && context() !== 'phone') return undefined;
+  if ((strength < STRONG || isAmongNumbers(segment, cluster, shape)) && context() !== 'phone')
+    return undefined;
   return { detector: strength === STRONG ? 'phone.national' : 'phone.context', value: nationalValue(digits) };
+}
+
+/** Digits with nothing but spaces between are a column of a log or a table where more stand before them, or a house number. */
+function isAmongNumbers(segment: Segment, cluster: Cluster, shape: string): boolean {
+  if (!/^[\d ]+$/.test(shape)) return false;
+  const before = cluster.start - 1;
+  if (segment.code(before) === 32 && isDigit(segment.code(before - 1))) return true;
+  STREET.lastIndex = cluster.closes[cluster.count - 1] as number;
+  return STREET.test(segment.text);
 }
 
 /** North American numbers join with their international form; others keep their digits. */
@@ -245,9 +273,9 @@ function strengthOf(digits: string, shape: string): number {
 }
 
 const PHONE_WORDS =
-  /(?:\b(?:tel|telephone|phone|phones|mobile|mobil|mob|cell|cellphone|cellular|fax|call|calls|calling|dial|ring|whatsapp|viber|telegram|signal|sms|text me|texted|texting|landline|hotline|voicemail|contact|reach|reachable|reached|callback|handy|rufnummer|telefon|telefonnummer|anrufen|telefono|telefone|telefonisch|telefoon|telefoonnummer|celular|cellulare|cel|movil|portable|appeler|appelez|joindre|numero de telephone|llamar|llame|puhelin|puh|tlf|gsm|msisdn|my number|his number|her number|their number|number is|number at)\b|t[ée]l[ée]phone|tel[ée]fono|m[óo]vil|num[ée]ro|телефон|тел\.|звон|电话|手机|電話|携帯|전화|휴대폰|هاتف|फोन|☎|📞|📱)/g;
+  /(?:\b(?:tel|telephone|phone|phones|mobile|mobil|mob|cell|cellphone|cellular|fax|call|calls|calling|dial|ring|whatsapp|viber|telegram|signal|sms|text me|texted|texting|landline|hotline|voicemail|contact|reach|reachable|reached|callback|handy|rufnummer|telefon|telefonnummer|anrufen|telefono|telefone|telefonisch|telefoon|telefoonnummer|celular|cellulare|cel|movil|portable|appeler|appelez|joindre|numero de telephone|llamar|llame|puhelin|puh|tlf|gsm|msisdn|my number|his number|her number|their number|number is|number at|(?:answer|answers|answered|answering) (?:at|on)|messages? to)\b|t[ée]l[ée]phone|tel[ée]fono|m[óo]vil|num[ée]ro|телефон|тел\.|звон|电话|手机|電話|携帯|전화|휴대폰|هاتف|फोन|☎|📞|📱)/g;
 const OTHER_WORDS =
-  /\b(?:order|orders|invoice|inv|ticket|case|tracking|track|serial|sku|part|isbn|issn|ean|upc|account|acct|ref|reference|id|ids|uuid|transaction|txn|receipt|confirmation|booking|reservation|version|build|commit|port|zip|postcode|patent|model|batch|lot|policy|claim|contract|customer no|member|membership|timestamp|epoch|unix|offset|row|rows|line|lines|bytes|size|score|population|pid|process|bestellung|rechnung|kundennummer|auftrag|commande|facture|pedido|factura|vin|imei|pmid|doi|rfc|iso|ip|credit card|card|ssn|social security|iban|passport|license|licence|code)\b|№|§/g;
+  /\b(?:order|orders|invoice|inv|ticket|case|tracking|track|serial|sku|part|isbn|issn|ean|upc|account|acct|ref|reference|id|ids|uuid|transaction|txn|receipt|confirmation|booking|reservation|version|build|commit|port|zip|postcode|patent|model|batch|lot|policy|claim|contract|customer no|member|membership|timestamp|epoch|unix|offset|row|rows|line|lines|bytes|size|score|population|pid|process|bestellung|rechnung|kundennummer|auftrag|commande|facture|pedido|factura|vin|imei|pmid|doi|rfc|iso|ip|credit card|card|ssn|social security|iban|passport|license|licence|code)\b(?:'s)?(?: (?:number|no|nr|num|id)\b\.?)?(?: (?:is|was)\b)?|№|§/g;
 
 /** The nearest word decides; the key decides where it says something. */
 export function phoneContext(segment: Segment, at: number): PhoneContext {

@@ -1,4 +1,4 @@
-import { SHORTEST_RUN } from './secrets.ts';
+import { SHORTEST_RUN } from './secret-forms.ts';
 import { isAlnum } from './segment.ts';
 
 /** What a code unit is to the trigger: nothing, part of a run of word characters (bits, so that a run's are joined), or a mark. */

@@ -288,7 +288,13 @@ class Walk {
     if (end < this.#text.length && !isWhite(next) && next !== 44 && next !== 93 && next !== 125) return -1;
     if (rule === undefined && end - at < 7) return end;
     const token = this.#text.slice(at, end);
-    if (rule !== undefined && accepts(rule, token) && rule.form !== 'token' && rule.form !== 'word') {
+    if (
+      rule !== undefined &&
+      accepts(rule, token) &&
+      rule.form !== 'token' &&
+      rule.form !== 'word' &&
+      rule.form !== 'random'
+    ) {
       this.#edits.push(this.#named(at, at + token.length, rule, token, true));
     } else if ((token.length >= 12 || (token.length >= 7 && (key.phone || key.ssn))) && /^\d+$/.test(token)) {
       const hit = scan(token, 0, token.length, key).find(
@@ -380,10 +386,7 @@ class Walk {
   #close(end: number): number {
     const frame = this.#frames.pop() as Frame;
     this.#payloads(frame, false);
-    if (
-      frame.whole !== undefined &&
-      !/^[{[]\s*[}\]]$/.test(this.#text.slice(frame.whole.start, Math.min(end, frame.whole.start + 64)))
-    ) {
+    if (frame.whole !== undefined && !isHollow(this.#text, frame.whole.start, end)) {
       this.#replaceWhole(frame.whole, end);
     }
     return end;
@@ -428,6 +431,13 @@ class Walk {
       }
     }
   }
+}
+
+/** Whether an object or array holds nothing, or only nulls: no value of anyone. */
+function isHollow(text: string, start: number, end: number): boolean {
+  if (end - start > 256) return false;
+  const values = text.slice(start, end).replace(/(?:"[^"\\]*"\s*:\s*)?\bnull\b/g, '');
+  return /^[{[][\s,]*[}\]]$/.test(values);
 }
 
 function isPlaceholder(value: string): boolean {
