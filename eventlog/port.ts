@@ -47,9 +47,9 @@ export interface OwnedPartition {
   /**
    * Up to `maxRecords` / `maxBytes` committed records from `from` on, in order; waits up to `waitMs` for the first.
    * Empty when none came. Always at least one record where there is one, however large.
-   * Where retention has passed `from`, reading goes on at the oldest record: compare offsets to see the gap.
-   * (Offsets are not dense: a gap alone means nothing where transactions or compaction leave holes; compare the first
-   * offset with `watermarks().low`.) Rejects with `TM_LOG_UNAVAILABLE` when the log did not answer for some seconds, with
+   * Where retention has passed `from`, reading goes on at the oldest record. What the group had not read by then is
+   * logged as an error, and told to the log's `onSkipped` (`eventlog/skipped.ts`), once. (A gap between offsets alone
+   * means nothing: transactions and compaction leave holes.) Rejects with `TM_LOG_UNAVAILABLE` when the log did not answer for some seconds, with
    * `TM_LOG_TRUNCATED` when `from` is past the end of a log that has lost records.
    */
   read(from: bigint, limit: { maxRecords: number; maxBytes: number; waitMs: number }): Promise<LogRecord[]>;

@@ -15,6 +15,7 @@ import type {
   Subscription,
 } from '../port.ts';
 import { growSchedule, partitionTargets } from '../schedule.ts';
+import { type OnSkipped, SkipWatch } from '../skipped.ts';
 import { openDatabase } from './database.ts';
 import { sweep } from './retention.ts';
 import { Store } from './store.ts';
@@ -32,6 +33,8 @@ export interface EmbeddedLogOptions {
   readonly synchronous?: 'FULL' | 'NORMAL';
   /** How long a silent member keeps its partitions from a waiting one. Default 10 s. */
   readonly leaseMs?: number;
+  /** Told of what retention drops before a group of this log has read it. */
+  readonly onSkipped?: OnSkipped;
   /** How often old records are dropped. Default one minute. */
   readonly sweepMs?: number;
 }
@@ -54,6 +57,7 @@ class EmbeddedLog implements EventLog {
   readonly #store: Store;
   readonly #log: Log;
   readonly #leaseMs: number;
+  readonly #onSkipped: OnSkipped | undefined;
   readonly #subscriptions = new Set<Subscription>();
   readonly #sweeper: NodeJS.Timeout;
   #sweeping: Promise<void> = Promise.resolve();
@@ -63,6 +67,7 @@ class EmbeddedLog implements EventLog {
     this.#store = store;
     this.#log = options.log ?? silentLog;
     this.#leaseMs = options.leaseMs ?? 10_000;
+    this.#onSkipped = options.onSkipped;
     this.#sweeper = setInterval(() => {
       this.#sweeping = this.#sweeping.then(() => this.#sweep());
     }, options.sweepMs ?? 60_000).unref();
@@ -115,7 +120,15 @@ class EmbeddedLog implements EventLog {
   ): Subscription {
     if (this.#closed) throw logClosed();
     const onError = errorTeller(this.#log, group, topic, options.onError);
-    const subscription = new EmbeddedSubscription(this.#store, group, topic, handler, onError, this.#leaseMs);
+    const subscription = new EmbeddedSubscription(
+      this.#store,
+      group,
+      topic,
+      handler,
+      onError,
+      this.#leaseMs,
+      new SkipWatch(group, topic, this.#log, this.#onSkipped),
+    );
     this.#subscriptions.add(subscription);
     void subscription.ended.then(() => this.#subscriptions.delete(subscription));
     return subscription;

@@ -2,6 +2,7 @@ import type { Topic } from '../../schemas/topics.ts';
 import { hasCode } from '../errors.ts';
 import type { Ownership } from '../ownership.ts';
 import type { LogRecord, NewRecord, OwnedPartition, Position } from '../port.ts';
+import type { SkipWatch } from '../skipped.ts';
 import type { Membership } from './membership.ts';
 import type { Store } from './store.ts';
 
@@ -18,8 +19,9 @@ export class EmbeddedOwned implements OwnedPartition {
   readonly #ownership: Ownership;
   readonly #membership: Membership;
   readonly #epoch: number;
+  readonly #skips: SkipWatch;
 
-  constructor(store: Store, ownership: Ownership, membership: Membership, epoch: number) {
+  constructor(store: Store, ownership: Ownership, membership: Membership, epoch: number, skips: SkipWatch) {
     this.group = ownership.group;
     this.topic = ownership.topic;
     this.partition = ownership.partition;
@@ -28,6 +30,7 @@ export class EmbeddedOwned implements OwnedPartition {
     this.#ownership = ownership;
     this.#membership = membership;
     this.#epoch = epoch;
+    this.#skips = skips;
   }
 
   async committed(): Promise<Position | null> {
@@ -43,10 +46,20 @@ export class EmbeddedOwned implements OwnedPartition {
     for (;;) {
       this.#ownership.assertHeld();
       const records = await this.#store.read(this.topic, this.partition, from, limit);
+      if (records[0]?.offset !== from) await this.#checkSkipped(from);
       const leftMs = deadline - performance.now();
       if (records.length > 0 || leftMs <= 0 || this.signal.aborted) return records;
       await this.#store.wake.wait(leftMs, this.signal);
     }
+  }
+
+  async #checkSkipped(from: bigint): Promise<void> {
+    const { partition, topic } = this;
+    const { committed, low } = await this.#store.look(() => ({
+      committed: this.#store.positions.get(this.group, topic, partition),
+      low: this.#store.tables.bounds(this.#store.tables.topic(topic), partition).low,
+    }));
+    this.#skips.check(partition, from, committed?.offset ?? null, BigInt(low));
   }
 
   async transact(records: readonly NewRecord[], position: Position | null): Promise<void> {

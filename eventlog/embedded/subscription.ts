@@ -3,6 +3,7 @@ import type { Topic } from '../../schemas/topics.ts';
 import { partitionLost } from '../errors.ts';
 import { type Holding, holdPartition, Ownership } from '../ownership.ts';
 import type { PartitionHandler, Subscription } from '../port.ts';
+import type { SkipWatch } from '../skipped.ts';
 import { Membership } from './membership.ts';
 import { EmbeddedOwned } from './owned.ts';
 import type { Store } from './store.ts';
@@ -24,6 +25,7 @@ export class EmbeddedSubscription implements Subscription {
   readonly #handler: PartitionHandler;
   readonly #onError: (error: unknown, partition: number | null) => void;
   readonly #membership: Membership;
+  readonly #skips: SkipWatch;
   readonly #renewMs: number;
   readonly #closing = new AbortController();
   readonly #held = new Map<number, Ownership>();
@@ -38,7 +40,9 @@ export class EmbeddedSubscription implements Subscription {
     handler: PartitionHandler,
     onError: (error: unknown, partition: number | null) => void,
     leaseMs: number,
+    skips: SkipWatch,
   ) {
+    this.#skips = skips;
     this.#store = store;
     this.#group = group;
     this.#topic = topic;
@@ -139,7 +143,7 @@ export class EmbeddedSubscription implements Subscription {
     this.#held.set(partition, ownership);
     if (this.#closing.signal.aborted) ownership.close();
     return {
-      owned: new EmbeddedOwned(this.#store, ownership, this.#membership, epoch),
+      owned: new EmbeddedOwned(this.#store, ownership, this.#membership, epoch, this.#skips),
       ownership,
       end: async () => {
         this.#held.delete(partition);

@@ -35,6 +35,8 @@ export interface Fetched {
   readonly next: bigint;
   /** The last stable offset: nothing at or after it is committed yet. */
   readonly stable: bigint;
+  /** The oldest offset, where retention had passed the one that was asked for. */
+  readonly low: bigint | null;
 }
 
 export interface Bounds {
@@ -91,7 +93,7 @@ export class PartitionReader {
     } catch (error) {
       if (typeOf(error) !== 'OFFSET_OUT_OF_RANGE') throw error;
       const { low } = await this.bounds(topic, partition);
-      if (from < low) return this.#fetch(topic, partition, low, maxBytes, waitMs);
+      if (from < low) return { ...(await this.#fetch(topic, partition, low, maxBytes, waitMs)), low };
       throw new ToolmeterError(
         'TM_LOG_TRUNCATED',
         `Partition ${partition} of ${topic} ends before offset ${from}, which was read already.`,
@@ -190,7 +192,7 @@ export class PartitionReader {
         topics: [{ topic, partitions: [{ partition, fetchOffset: from.toString(), maxBytes: size }] }],
       })) as { responses: { partitions: FetchedPartition[] }[] };
       const answer = responses[0]?.partitions[0];
-      if (answer === undefined) return { records: [], next: from, stable: from };
+      if (answer === undefined) return { records: [], next: from, stable: from, low: null };
       return toFetched(answer, from);
     });
   }
@@ -243,7 +245,7 @@ function toFetched(answer: FetchedPartition, from: bigint): Fetched {
   const stable = BigInt(answer.lastStableOffset);
   const last = answer.messages.at(-1);
   // Nothing may also mean that the broker throttles: it is never a reason to go on.
-  if (last === undefined) return { records: [], next: from, stable };
+  if (last === undefined) return { records: [], next: from, stable, low: null };
   const records: LogRecord[] = [];
   for (const message of committedOnly(answer.messages, answer.abortedTransactions)) {
     const offset = BigInt(message.offset);
@@ -258,7 +260,7 @@ function toFetched(answer: FetchedPartition, from: bigint): Fetched {
   }
   // The end of its batch, not of what compaction has left of it.
   const { firstOffset, lastOffsetDelta } = last.batchContext;
-  return { records, next: BigInt(firstOffset) + BigInt(lastOffsetDelta) + 1n, stable };
+  return { records, next: BigInt(firstOffset) + BigInt(lastOffsetDelta) + 1n, stable, low: null };
 }
 
 /** Of a header that is there twice, the last value. */

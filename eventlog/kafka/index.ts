@@ -19,6 +19,7 @@ import type {
   PartitionHandler,
   Subscription,
 } from '../port.ts';
+import { type OnSkipped, SkipWatch } from '../skipped.ts';
 import { Appender } from './appender.ts';
 import { KafkaClient, type KafkaConnection } from './client.ts';
 import { isFenced, unavailable } from './errors.ts';
@@ -34,6 +35,8 @@ export interface KafkaLogOptions extends KafkaConnection {
   /** Copies of each partition of topics that are made here. Default: the cluster's. */
   readonly replication?: number;
   readonly log?: Log;
+  /** Told of what retention drops before a group of this log has read it. */
+  readonly onSkipped?: OnSkipped;
   /** How long a silent member keeps its partitions. Default 10 s; brokers allow no less than 6 s by default. */
   readonly sessionTimeoutMs?: number;
 }
@@ -56,6 +59,7 @@ class KafkaLog implements EventLog {
   readonly #log: Log;
   readonly #replication: number;
   readonly #sessionTimeoutMs: number;
+  readonly #onSkipped: OnSkipped | undefined;
   readonly #limits = new Map<Topic, number>();
   readonly #appender: Appender;
   readonly #reader: PartitionReader;
@@ -68,6 +72,7 @@ class KafkaLog implements EventLog {
     this.#log = log;
     this.#replication = options.replication ?? -1;
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? 10_000;
+    this.#onSkipped = options.onSkipped;
     this.#appender = new Appender(client, this.#limitOf, log);
     this.#reader = new PartitionReader(client.cluster());
   }
@@ -111,7 +116,8 @@ class KafkaLog implements EventLog {
   ): Subscription {
     if (this.#closed) throw logClosed();
     const onError = errorTeller(this.#log, group, topic, options.onError);
-    const context = { client: this.#client, limitOf: this.#limitOf, log: this.#log };
+    const skips = new SkipWatch(group, topic, this.#log, this.#onSkipped);
+    const context = { client: this.#client, limitOf: this.#limitOf, log: this.#log, skips };
     const subscription = new KafkaSubscription(
       context,
       group,

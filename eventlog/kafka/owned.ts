@@ -5,6 +5,7 @@ import { retry, sleep } from '../../core/retry.ts';
 import type { Topic } from '../../schemas/topics.ts';
 import type { Holding, Ownership } from '../ownership.ts';
 import type { LogRecord, NewRecord, OwnedPartition, Position } from '../port.ts';
+import type { SkipWatch } from '../skipped.ts';
 import { chunk } from './chunks.ts';
 import type { KafkaClient } from './client.ts';
 import { isFenced, rootOf, typeOf, unavailable } from './errors.ts';
@@ -21,6 +22,7 @@ export interface Acquisition {
   readonly client: KafkaClient;
   readonly limitOf: (topic: Topic) => number;
   readonly log: Log;
+  readonly skips: SkipWatch;
 }
 
 /**
@@ -164,13 +166,15 @@ class KafkaOwned implements OwnedPartition {
     const giveUp = Math.max(deadline, performance.now() + PATIENCE_MS);
     for (;;) {
       try {
-        const { records, next, stable } = await this.#reader.fetch(
+        const { records, next, stable, low } = await this.#reader.fetch(
           topic,
           partition,
           this.#next,
           maxBytes,
           waitMs,
         );
+        if (low !== null)
+          this.#context.skips.check(partition, this.#next, this.#position?.offset ?? null, low);
         for (const record of records) this.#fetched.push(record);
         this.#next = next;
         this.#stable = stable;

@@ -5,8 +5,10 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { silentLog } from '../../core/log.ts';
 import type { EventLog, LogRecord, NewRecord, OwnedPartition } from '../../eventlog/port.ts';
 import { SCHEDULE_NOTICE_MS } from '../../eventlog/schedule.ts';
+import type { Skipped } from '../../eventlog/skipped.ts';
 import { RAW_MAX_BYTES, TOPICS, type Topic, topicSpecs } from '../../schemas/topics.ts';
 import { type LogPlace, MEMBER_TIMEOUT_MS, openLog } from './eventlog-backend.ts';
 import type { MemberReport, MemberTask } from './eventlog-member.ts';
@@ -50,8 +52,8 @@ export function eventLogContract(backend: LogBackend): void {
   const opened: EventLog[] = [];
   const children: ChildProcess[] = [];
 
-  const open = async (): Promise<EventLog> => {
-    const another = await openLog(place);
+  const open = async (told: Parameters<typeof openLog>[1] = {}): Promise<EventLog> => {
+    const another = await openLog(place, told);
     opened.push(another);
     return another;
   };
@@ -403,6 +405,105 @@ export function eventLogContract(backend: LogBackend): void {
         expect(texts(await owned.read(30n, LIMIT))[0]).toBe('30');
       });
       expect((await log.watermarks(TOPICS.raw, 0, group)).committed).toBe(30n);
+    });
+
+    describe('says what retention dropped before it was read', () => {
+      const skipped: Skipped[] = [];
+      const logged: object[] = [];
+      const told = {
+        onSkipped: (it: Skipped) => skipped.push(it),
+        log: { ...silentLog, error: (fields: object) => void logged.push(fields) },
+      };
+      let watched: EventLog;
+
+      beforeEach(async () => {
+        skipped.length = 0;
+        logged.length = 0;
+        watched = await open(told);
+        await log.append(numbers(0, 40));
+      });
+
+      const gap = (from: bigint, to: bigint): Skipped => ({
+        group,
+        topic: TOPICS.raw,
+        partition: 0,
+        from,
+        to,
+      });
+
+      test('once a gap, however often it is read from there and by how many owners', async () => {
+        await own((owned) => owned.transact([], { offset: 5n, metadata: '' }), watched);
+        await backend.dropBefore(place, TOPICS.raw, 0, 25n);
+        // The same subscription hands the partition out twice.
+        let owners = 0;
+        const subscription = watched.subscribe(
+          group,
+          TOPICS.raw,
+          async (owned) => {
+            for (let i = 0; i < 3; i++)
+              expect(texts(await owned.read(5n, { ...LIMIT, maxRecords: 1 }))).toEqual(['25']);
+            if (++owners === 2) await once(owned.signal, 'abort');
+          },
+          { onError: (error) => logged.push(error as object) },
+        );
+        await expect.poll(() => owners, { timeout: 30_000 }).toBe(2);
+        await subscription.close();
+        expect(skipped).toEqual([gap(5n, 25n)]);
+        expect(logged).toEqual([
+          {
+            code: 'TM_LOG_SKIPPED',
+            group,
+            topic: TOPICS.raw,
+            partition: 0,
+            from: '5',
+            to: '25',
+            skipped: 20,
+          },
+        ]);
+      });
+
+      test('also behind an owner that is reading, counting on from what was told', async () => {
+        await own(async (owned) => {
+          expect(texts(await owned.read(0n, { ...LIMIT, maxRecords: 1 }))).toEqual(['0']);
+          await owned.transact([], { offset: 1n, metadata: '' });
+          await backend.dropBefore(place, TOPICS.raw, 0, 10n);
+          // Back to where the owner has nothing of in memory.
+          expect(texts(await owned.read(2n, { ...LIMIT, maxRecords: 1 }))).toEqual(['10']);
+          await backend.dropBefore(place, TOPICS.raw, 0, 25n);
+          expect(texts(await owned.read(2n, { ...LIMIT, maxRecords: 1 }))).toEqual(['25']);
+          expect(texts(await owned.read(26n, { ...LIMIT, maxRecords: 1 }))).toEqual(['26']);
+        }, watched);
+        expect(skipped).toEqual([gap(2n, 10n), gap(10n, 25n)]);
+      });
+
+      test('also where nothing is left', async () => {
+        await own((owned) => owned.transact([], { offset: 5n, metadata: '' }), watched);
+        await backend.dropBefore(place, TOPICS.raw, 0, 40n);
+        await own(async (owned) => {
+          expect(await owned.read(5n, { ...LIMIT, waitMs: 100 })).toEqual([]);
+          expect(await owned.read(5n, { ...LIMIT, waitMs: 100 })).toEqual([]);
+        }, watched);
+        expect(skipped).toEqual([gap(5n, 40n)]);
+      });
+
+      test('not what the group had committed, nor what a new group never asked for', async () => {
+        await own((owned) => owned.transact([], { offset: 30n, metadata: '' }), watched);
+        await backend.dropBefore(place, TOPICS.raw, 0, 25n);
+        await own(async (owned) => {
+          expect(texts(await owned.read(2n, { ...LIMIT, maxRecords: 1 }))).toEqual(['25']);
+          expect(texts(await owned.read(30n, { ...LIMIT, maxRecords: 1 }))).toEqual(['30']);
+        }, watched);
+        await own(
+          async (owned) => {
+            expect(await owned.committed()).toBeNull();
+            expect(texts(await owned.read(0n, { ...LIMIT, maxRecords: 1 }))).toEqual(['25']);
+          },
+          watched,
+          `${group}-new`,
+        );
+        expect(skipped).toEqual([]);
+        expect(logged).toEqual([]);
+      });
     });
   });
 
