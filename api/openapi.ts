@@ -6,6 +6,7 @@ import { POLICY } from './auth/policy.ts';
 import { type ApiCode, statusOf } from './problem.ts';
 import type { ReadRoute } from './route.ts';
 import { EventsAnswerSchema } from './routes/events.ts';
+import { HealthzSchema, ReadyzSchema } from './routes/meta.ts';
 
 type Json = Record<string, unknown>;
 
@@ -70,10 +71,12 @@ function readOperation(route: ReadRoute): Json {
         'TM_PARAMETER_INVALID',
         'TM_UNAUTHENTICATED',
         'TM_FORBIDDEN',
+        'TM_ORIGIN_FORBIDDEN',
         ...(params === undefined ? [] : (['TM_NOT_FOUND'] as const)),
         'TM_NOT_ACCEPTABLE',
         'TM_HOST_UNKNOWN',
         'TM_STORE_UNAVAILABLE',
+        'TM_BUSY',
         'TM_QUERY_TIMEOUT',
       ),
     },
@@ -96,18 +99,22 @@ function parametersOf(schema: z.ZodObject | undefined, place: 'path' | 'query'):
   }));
 }
 
-/** One response a status; codes of the same status are named in it. */
+const PROBLEM_CONTENT = {
+  'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
+};
+
+/** One response a status, in which its codes are named, and `default` for what any path may say. */
 function problems(...codes: ApiCode[]): Json {
-  const responses: Record<number, Json> = {};
+  const responses: Record<string, Json> = {};
   for (const code of codes) {
     const status = statusOf(code);
     const before = responses[status]?.description;
     responses[status] = {
       description: before === undefined ? code : `${before}, ${code}`,
-      content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      content: PROBLEM_CONTENT,
     };
   }
-  return responses;
+  return { ...responses, default: { description: 'Any other problem.', content: PROBLEM_CONTENT } };
 }
 
 const PROBLEM: Json = {
@@ -161,41 +168,67 @@ const EVENTS_OPERATION: Json = {
     ...problems(
       'TM_REQUEST_MALFORMED',
       'TM_UNAUTHENTICATED',
+      'TM_ORIGIN_FORBIDDEN',
       'TM_BODY_TOO_LARGE',
       'TM_MEDIA_TYPE',
       'TM_HOST_UNKNOWN',
       'TM_EVENTS_REJECTED',
       'TM_LOG_UNAVAILABLE',
+      'TM_BUSY',
     ),
   },
 };
 
-const plainGet = (id: string, summary: string, type: string, statuses: Record<number, string>): Json => ({
+const JSON_OBJECT: Json = { type: 'object' };
+
+/** An operation that asks nothing of the store. `answers`: by status, what it means. */
+const plainGet = (
+  id: string,
+  summary: string,
+  answers: Readonly<Record<number, string>>,
+  content: Json,
+  problem: Json = problems('TM_HOST_UNKNOWN'),
+): Json => ({
   get: {
     operationId: id,
     summary,
     tags: ['operations'],
     security: id === 'metrics' ? [{ api_key: [] }, {}] : [{}],
-    responses: Object.fromEntries(
-      Object.entries(statuses).map(([status, description]) => [
-        status,
-        { description, content: { [type]: { schema: type === 'text/plain' ? { type: 'string' } : {} } } },
-      ]),
-    ),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(answers).map(([status, description]) => [status, { description, content }]),
+      ),
+      ...problem,
+    },
   },
 });
 
 const META_PATHS: Readonly<Record<string, Json>> = {
-  '/healthz': plainGet('healthz', 'Whether a restart would help', 'application/json', {
-    200: 'Alive.',
-    503: 'Only a restart will help.',
-  }),
-  '/readyz': plainGet('readyz', 'What is not ready', 'application/json', {
-    200: 'Every part is ready.',
-    503: '`not_ready` names the parts that are not.',
-  }),
-  '/metrics': plainGet('metrics', "Toolmeter's own metrics (Prometheus)", 'text/plain', {
-    200: 'The metrics.',
-  }),
-  '/openapi.json': plainGet('openapi', 'This document', 'application/json', { 200: 'The document.' }),
+  '/healthz': plainGet(
+    'healthz',
+    'Whether a restart would help',
+    { 200: 'Alive.', 503: 'Only a restart will help.' },
+    { 'application/json': { schema: schemaOf(HealthzSchema) } },
+    problems(),
+  ),
+  '/readyz': plainGet(
+    'readyz',
+    'What is not ready',
+    { 200: 'Every part is ready.', 503: '`not_ready` names the parts that are not.' },
+    { 'application/json': { schema: schemaOf(ReadyzSchema) } },
+    problems(),
+  ),
+  '/metrics': plainGet(
+    'metrics',
+    "Toolmeter's own metrics (Prometheus)",
+    { 200: 'The metrics.' },
+    { 'text/plain': { schema: { type: 'string' } } },
+    problems('TM_UNAUTHENTICATED', 'TM_FORBIDDEN', 'TM_HOST_UNKNOWN'),
+  ),
+  '/openapi.json': plainGet(
+    'openapi',
+    'This document',
+    { 200: 'The document.' },
+    { 'application/json': { schema: JSON_OBJECT } },
+  ),
 };

@@ -48,15 +48,24 @@ export const time = z
     const utc = z.iso.datetime().safeParse(iso).success;
     const ms = Date.parse(iso);
     if (!Number.isNaN(ms) && utc) return iso;
-    if (!Number.isNaN(ms) && z.iso.datetime({ offset: true }).safeParse(iso).success)
-      return new Date(ms).toISOString();
+    if (!Number.isNaN(ms) && z.iso.datetime({ offset: true }).safeParse(iso).success) {
+      // What is finer than a millisecond is as it was written: an offset is of whole minutes.
+      const fraction = /[.]\d+/.exec(iso)?.[0] ?? '';
+      return `${new Date(ms).toISOString().slice(0, 19)}${fraction}Z`;
+    }
     context.addIssue({
       code: 'custom',
       message: 'expected a date (2026-03-01) or a time (2026-03-01T12:00:00Z; in an address + is %2B)',
     });
     return z.NEVER;
   })
-  .pipe(z.iso.datetime());
+  .pipe(
+    // An offset is taken too, which the pattern of a time in UTC would refuse.
+    z.string().meta({
+      anyOf: [{ format: 'date' }, { format: 'date-time' }],
+      examples: ['2026-03-01', '2026-03-01T12:00:00Z', '2026-03-01T12:00:00+02:00'],
+    }),
+  );
 
 /** `from` ≤ time < `to`. */
 export const rangeParameters = {

@@ -1,8 +1,25 @@
 import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
 import type { Health } from '../../telemetry/health.ts';
 import type { Registry } from '../../telemetry/metrics.ts';
 import { PROMETHEUS_CONTENT_TYPE, prometheusText } from '../../telemetry/prometheus.ts';
 import type { Authenticator } from '../auth/authenticate.ts';
+
+const part = { name: z.string(), ok: z.boolean() };
+
+/** The answer of `/healthz`. */
+export const HealthzSchema = z.strictObject({
+  status: z.enum(['ok', 'failed']),
+  parts: z.array(z.strictObject(part)),
+});
+
+/** The answer of `/readyz`. */
+export const ReadyzSchema = z.strictObject({
+  status: z.enum(['ready', 'not_ready']),
+  not_ready: z.array(z.string()),
+  /** `detail` only for whoever may read the metrics. */
+  parts: z.array(z.strictObject({ ...part, detail: z.string().optional() })),
+});
 
 export interface MetaDeps {
   readonly health: Health;
@@ -21,9 +38,10 @@ export function addMetaRoutes(app: FastifyInstance, deps: MetaDeps): void {
 
   app.get('/healthz', async (_request, reply) => {
     const { ok, parts } = health.liveness();
-    return reply
-      .code(ok ? 200 : 503)
-      .send({ status: ok ? 'ok' : 'failed', parts: parts.map(({ name }) => ({ name, ok: false })) });
+    return reply.code(ok ? 200 : 503).send({
+      status: ok ? 'ok' : 'failed',
+      parts: parts.map(({ name }) => ({ name, ok: false })),
+    } satisfies z.infer<typeof HealthzSchema>);
   });
 
   app.get('/readyz', async (request, reply) => {
@@ -33,8 +51,8 @@ export function addMetaRoutes(app: FastifyInstance, deps: MetaDeps): void {
     return reply.code(ok ? 200 : 503).send({
       status: ok ? 'ready' : 'not_ready',
       not_ready: parts.filter((part) => !part.ok).map((part) => part.name),
-      parts: inDetail ? parts : parts.map(({ name, ok }) => ({ name, ok })),
-    });
+      parts: inDetail ? [...parts] : parts.map(({ name, ok }) => ({ name, ok })),
+    } satisfies z.infer<typeof ReadyzSchema>);
   });
 
   app.get(

@@ -1,10 +1,12 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { CallDetailSchema, CallsResultSchema, SpendResultSchema } from '../../schemas/api.ts';
+import { formatUsd, parseUsd } from '../../core/money.ts';
+import { CallDetailSchema, CallsResultSchema, SPEND_GROUPS, SpendResultSchema } from '../../schemas/api.ts';
 import { MeteredCallSchema } from '../../schemas/metered-call.ts';
 import { costLine, costOf, meteredCall } from '../support/calls-topic.ts';
 import { insertCalls } from '../support/clickhouse.ts';
-import { type TestServer, testBackends } from './server.ts';
+import { observedCall } from '../support/events.ts';
+import { MAX_BODY_BYTES, type TestServer, testBackends } from './server.ts';
 
 let backends: Awaited<ReturnType<typeof testBackends>>;
 let server: TestServer;
@@ -71,6 +73,37 @@ describe('spend', () => {
       { tool: '=cmd|calc', day: expect.stringContaining('2026-03-10') },
     ]);
   });
+
+  test.each([
+    ['2026-03-12T02:00:00.000001%2B02:00', '2026-03-12T02:00:00.000002%2B02:00', 1],
+    ['2026-03-12T00:00:00.000001Z', '2026-03-12T00:00:00.000002Z', 1],
+    ['2026-03-12T00:00:00.000002Z', '2026-03-13', 0],
+    ['2026-03-11', '2026-03-12T00:00:00.000001Z', 0],
+    ['2026-03-11', '2026-03-12T05:30:00.000002%2B05:30', 1],
+    ['2026-03-12', '2026-03-12', 0],
+  ])('from %s, inclusive, to %s, exclusive: to the microsecond', async (from, to, calls) => {
+    const result = SpendResultSchema.parse(await json(`/v1/spend?from=${from}&to=${to}&group_by=`));
+    expect(result.total.calls).toBe(calls);
+  });
+
+  test.each(SPEND_GROUPS.flatMap((a, i) => SPEND_GROUPS.slice(i).map((b) => [...new Set([a, b])].join(','))))(
+    'by %s: each group once, and together the total',
+    async (groups) => {
+      const result = SpendResultSchema.parse(
+        await json(`/v1/spend?from=2026-03-01&to=2026-04-01&group_by=${groups}`),
+      );
+      const names = result.rows.map(({ group }) => JSON.stringify(group));
+      expect(new Set(names).size).toBe(names.length);
+      for (const { group } of result.rows)
+        expect(Object.keys(group).sort()).toEqual(groups.split(',').sort());
+      const sum = result.rows.reduce((all, row) => all + (parseUsd(row.cost_usd) ?? 0n), 0n);
+      expect(formatUsd(sum)).toBe('0.500024000001');
+      expect(result.total.cost_usd).toBe('0.500024000001');
+      const bases = Object.values(result.total.by_basis);
+      expect(bases.reduce((all, basis) => all + (parseUsd(basis.cost_usd) ?? 0n), 0n)).toBe(sum);
+      expect(bases.reduce((all, basis) => all + basis.calls, 0)).toBe(3);
+    },
+  );
 
   test('a value that is not known is asked for by an empty parameter', async () => {
     const result = SpendResultSchema.parse(await json('/v1/spend?from=2026-03-01&to=2026-04-01&team='));
@@ -210,28 +243,91 @@ describe('OpenAPI', () => {
     expect(groupBy).toMatchObject({ in: 'query', schema: { type: 'array', items: { type: 'string' } } });
   });
 
-  test('its schemas are valid, and real answers fit them', async () => {
+  /** Checks an answer by what the document says of its path, method, status and content type. */
+  async function conformance() {
     const { paths, components } = await document();
     const ajv = new Ajv2020({ strict: false, validateFormats: false });
     ajv.addSchema({ $id: 'root', components }, 'root');
     const local = (schema: object): object =>
       JSON.parse(JSON.stringify(schema).replaceAll('"#/components', '"root#/components'));
+    return {
+      paths,
+      compile: (schema: object) => ajv.compile(local(schema)),
+      check: async (path: string, method: 'get' | 'post', response: Response): Promise<unknown> => {
+        const responses = paths[path]?.[method]?.responses ?? {};
+        const said = responses[String(response.status)] ?? responses.default;
+        const type = (response.headers.get('content-type') ?? '').split(';')[0] as string;
+        const schema = said?.content[type]?.schema;
+        if (schema === undefined) return `${method} ${path}: ${response.status} ${type} is not described`;
+        const validate = ajv.compile(local(schema));
+        const body = type.endsWith('json') ? await response.json() : await response.text();
+        return validate(body) || validate.errors;
+      },
+    };
+  }
+
+  test('its schemas can be compiled', async () => {
+    const { paths, compile } = await conformance();
     for (const item of Object.values(paths))
       for (const operation of Object.values(item)) {
-        for (const parameter of operation.parameters ?? []) ajv.compile(local(parameter.schema));
+        for (const parameter of operation.parameters ?? []) compile(parameter.schema);
         for (const response of Object.values(operation.responses))
-          for (const { schema } of Object.values(response.content)) ajv.compile(local(schema));
+          for (const { schema } of Object.values(response.content)) compile(schema);
       }
-    for (const [path, url] of [
-      ['/v1/spend', '/v1/spend?group_by=team,day,basis'],
-      ['/v1/calls', '/v1/calls'],
-      ['/v1/calls/{id}', `/v1/calls/${calls[0]?.event_id}`],
-      ['/v1/latency', '/v1/latency'],
-      ['/v1/completeness', '/v1/completeness'],
-    ] as const) {
-      const schema = paths[path]?.get?.responses['200']?.content['application/json']?.schema ?? false;
-      const validate = ajv.compile(local(schema as object));
-      expect([path, validate(await json(url)), validate.errors]).toEqual([path, true, null]);
+  });
+
+  test('real answers of every path are as it says, good and bad', async () => {
+    const { paths, check } = await conformance();
+    const id = calls[0]?.event_id;
+    const csv = { accept: 'text/csv' };
+    const asked: [path: string, status: number, url: string, headers?: Record<string, string>][] = [
+      ['/v1/spend', 200, '/v1/spend?group_by=team,day,basis'],
+      ['/v1/spend', 200, '/v1/spend?group_by=tool', csv],
+      ['/v1/spend', 200, '/v1/spend?from=2026-03-01&to=2026-03-01'],
+      ['/v1/spend', 400, '/v1/spend?group_by=teem'],
+      ['/v1/spend', 406, '/v1/spend', { accept: 'image/png' }],
+      ['/v1/spend', 401, '/v1/spend', { authorization: 'Bearer tmk_x' }],
+      ['/v1/spend', 403, '/v1/spend', { origin: 'https://evil.example' }],
+      ['/v1/calls', 200, '/v1/calls'],
+      ['/v1/calls', 200, '/v1/calls', csv],
+      ['/v1/calls', 400, '/v1/calls?cursor=AAAA'],
+      ['/v1/calls/{id}', 200, `/v1/calls/${id}`],
+      ['/v1/calls/{id}', 404, '/v1/calls/nothing'],
+      ['/v1/latency', 200, '/v1/latency?bucket_s=3600'],
+      ['/v1/completeness', 200, '/v1/completeness'],
+      ['/v1/dead-letters', 200, '/v1/dead-letters'],
+      ['/healthz', 200, '/healthz'],
+      ['/readyz', 200, '/readyz'],
+      ['/metrics', 200, '/metrics'],
+      ['/openapi.json', 200, '/openapi.json'],
+    ];
+    for (const [path, status, url, headers] of asked) {
+      const response = await server.get(url, headers);
+      expect([url, response.status]).toEqual([url, status]);
+      expect([url, await check(path, 'get', response)]).toEqual([url, true]);
+    }
+    expect(new Set([...asked.map(([path]) => path), '/v1/events'])).toEqual(new Set(Object.keys(paths)));
+
+    const posted: [status: number, body: string, type: string][] = [
+      [202, '[]', 'application/json'],
+      [202, `${JSON.stringify(observedCall())}\n{bad`, 'application/x-ndjson'],
+      [400, '{bad', 'application/json'],
+      [415, '<a/>', 'text/xml'],
+      [422, '[{}]', 'application/json'],
+      [413, ' '.repeat(MAX_BODY_BYTES + 1), 'application/json'],
+    ];
+    for (const [status, body, type] of posted) {
+      const response = await server.post(body, type);
+      expect([type, response.status]).toEqual([type, status]);
+      expect([status, await check('/v1/events', 'post', response)]).toEqual([status, true]);
+    }
+
+    const failing = await backends.start();
+    failing.health.add('log', () => ({ name: 'log', ok: false, detail: 'away' }));
+    failing.health.fail('processor', 'ended');
+    for (const path of ['/healthz', '/readyz']) {
+      const response = await failing.get(path);
+      expect([response.status, await check(path, 'get', response)]).toEqual([503, true]);
     }
   });
 });
