@@ -54,12 +54,12 @@ const RANGES: readonly Range[] = [
 
 /** Whether digits are a payment card's number: an issuer's range, a length that it has, and the Luhn check digit. */
 export function isCard(digits: string): boolean {
-  if (digits.length < 12 || digits.length > 19) return false;
+  if (digits.length < 12 || digits.length > 19 || !luhn(digits)) return false;
   const known = RANGES.some(({ digits: size, from, to, lengths }) => {
     const prefix = Number(digits.slice(0, size));
     return prefix >= from && prefix <= to && lengths.includes(digits.length);
   });
-  return known && luhn(digits) && !/^(\d)\1*$/.test(digits);
+  return known && !/^(\d)\1*$/.test(digits);
 }
 
 /** ISO/IEC 7812-1 annex B. */

@@ -9,7 +9,7 @@ const EXTENSION = /(?:\s{0,2}(?:x|ext\.?|extension|#|poste|durchwahl|dw\.?)\s?\.
 
 /** What a number is for, right after it: `781 1704 office`, `042 078 6381-Fax`. */
 const LABEL =
-  /[ -]{0,2}\(?(?:office|fax|home|work|mobile|cell|cellphone|phone|tel|telephone|landline|direct|main|whatsapp)\b/iy;
+  /[ -]{0,2}\(?(?:office|fax|home|work|mobile|cell|cellphone|phone|tel|telephone|landline|direct|main|whatsapp)\b(?![ \t]\w)/iy;
 /** The number before it is a house's. */
 const STREET =
   / (?:[A-Z][\w.'-]{0,24} ){1,4}(?:St|Street|Ave|Avenue|Rd|Road|Ln|Lane|Dr|Drive|Blvd|Boulevard|Way|Court|Ct|Place|Pl)\b/y;
@@ -185,7 +185,8 @@ function nationalNumber(
   }
   // The shape of a social security number: whatever it is, it is no phone's.
   const end = cluster.closes[last - 1] as number;
-  const strength = shape === '3-2-4' ? 0 : strengthOf(digits, shape);
+  // No plan's form is one group alone.
+  const strength = shape === '3-2-4' || last - first === 1 ? 0 : strengthOf(digits, shape);
   if (strength < STRONG && shape !== '3-2-4' && LOOSE.test(shape) && digits.length <= 15) {
     if (isLabelled(segment, end)) return { detector: 'phone.context', value: nationalValue(digits) };
   }

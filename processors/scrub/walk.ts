@@ -1,10 +1,11 @@
+import { CodeUnits } from './code-units.ts';
 import { applyEdits, type Edit, joinEdits } from './edits.ts';
 import { closingQuote, decode, encodeEdits } from './json-string.ts';
 import { accepts, type KeyInfo, type KeyRule, keyInfo, NO_KEY } from './key-names.ts';
 import { isBase64, mediaHit } from './media.ts';
 import { isPlainId } from './plain-ids.ts';
 import { PLACEHOLDER } from './pseudonym.ts';
-import { scan } from './scan.ts';
+import { scan, scanUnits } from './scan.ts';
 import { type Hit, isDigit } from './segment.ts';
 
 /** JSON in strings of JSON that is walked as such; deeper, it is text. */
@@ -13,10 +14,15 @@ const MAX_EMBEDDED = 6;
 const MAX_DEPTH = 5_000;
 /** Passes until a text has nothing more to find; one that still has is an error. */
 const MAX_PASSES = 16;
-/** Keys whose meaning is remembered. None that holds a finding. */
-const MAX_KEYS = 4096;
+/** Places for keys whose meaning is remembered, a power of two. None that holds a finding. */
+const KEY_PLACES = 4096;
+/** Longest key that is remembered. */
+const LONGEST_KEY = 64;
 /** A blob is media from this length; shorter base64 is a word. */
 const SHORTEST_BLOB = 16;
+/** Most strings of JSON end before; looking further is the engine's. */
+const NEAR = 48;
+const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** A payload that was cut before its type is media from this length. */
 const SHORTEST_CUT_PAYLOAD = 256;
 
@@ -38,7 +44,9 @@ interface Frame {
 
 /** Finds the edits of texts. Remembers keys that it has seen; nothing of values. */
 export class Walker {
-  readonly #keys = new Map<string, KeyInfo>();
+  readonly #keys = new Array<{ readonly key: string; readonly info: KeyInfo } | undefined>(KEY_PLACES);
+  /** One for each depth of JSON in strings: a walk's code units are read while those inside of it are walked. */
+  readonly #readers = Array.from({ length: MAX_EMBEDDED + 1 }, () => new CodeUnits());
 
   /** Edits of text that may be JSON, or start as JSON, or be no JSON at all. */
   text(text: string, key: KeyInfo, name: Name, embedded = 0): readonly Edit[] {
@@ -54,20 +62,31 @@ export class Walker {
 
   /** Edits of JSON text; from where it stops being JSON, of plain text. */
   json(text: string, key: KeyInfo, name: Name, embedded: number): readonly Edit[] {
-    return new Walk(text, name, embedded, this).run(key);
+    const units = (this.#readers[embedded] as CodeUnits).read(text, 0, text.length);
+    return new Walk(text, units, name, embedded, this).run(key);
   }
 
-  /** The meaning of a key that is known to hold no finding, if it was seen before. */
-  known(key: string): KeyInfo | undefined {
-    return this.#keys.get(key);
+  /** The meaning of the key at start … end − 1, if it was seen before and held no finding. Makes no string. */
+  known(text: string, units: Uint16Array, start: number, end: number): KeyInfo | undefined {
+    const entry = this.#keys[placeOf(units, start, end)];
+    return entry !== undefined && entry.key.length === end - start && text.startsWith(entry.key, start)
+      ? entry.info
+      : undefined;
   }
 
-  remember(key: string): KeyInfo {
+  /** Its meaning, which is remembered in place of another key's that fell on its place. */
+  remember(key: string, units: Uint16Array, start: number, end: number): KeyInfo {
     const info = keyInfo(key);
-    if (this.#keys.size >= MAX_KEYS) this.#keys.clear();
-    this.#keys.set(key, info);
+    this.#keys[placeOf(units, start, end)] = { key, info };
     return info;
   }
+}
+
+/** FNV-1a over the code units, as an index. */
+function placeOf(units: Uint16Array, start: number, end: number): number {
+  let hash = 0x811c9dc5;
+  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (units[i] as number), 0x01000193);
+  return (hash ^ (hash >>> 16)) & (KEY_PLACES - 1);
 }
 
 /** Names a finding: its pseudonym. */
@@ -85,19 +104,19 @@ function startsAsJson(text: string): boolean {
 function isLoneScalar(text: string): boolean {
   const trimmed = text.trim();
   if (trimmed.startsWith('"')) return closingQuote(trimmed, 1) === trimmed.length - 1;
-  return trimmed !== '' && trimmed.length < 64 && numberEnd(trimmed, 0) === trimmed.length;
+  return trimmed.length < 64 && NUMBER.test(trimmed);
 }
 
 const isWhite = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
 
 /** Edits of plain text, until what they leave has nothing to find: scrubbing again then changes nothing. */
 export function plain(text: string, key: KeyInfo, name: Name): readonly Edit[] {
-  let hits = scan(text, 0, text.length, key);
+  let hits = scan(text, key);
   if (hits.length === 0) return NONE;
   let edits = hits.map((hit) => toEdit(hit, name));
   for (let pass = 1; pass < MAX_PASSES; pass++) {
     const scrubbed = applyEdits(text, edits);
-    hits = scan(scrubbed, 0, scrubbed.length, key);
+    hits = scan(scrubbed, key);
     if (hits.length === 0) return edits;
     edits = joinEdits(
       edits,
@@ -112,24 +131,49 @@ function toEdit({ start, end, type, detector, value, note }: Hit, name: Name): E
 }
 
 /** The end of the number at `at` (RFC 8259), or −1. */
-function numberEnd(text: string, at: number): number {
-  let i = text.charCodeAt(at) === 45 ? at + 1 : at;
-  const digits = (): boolean => {
-    const from = i;
-    while (isDigit(text.charCodeAt(i))) i++;
-    return i > from;
-  };
-  if (!digits()) return -1;
-  if (text.charCodeAt(i) === 46) {
-    i++;
-    if (!digits()) return -1;
+function numberEnd(units: Uint16Array, at: number, end: number): number {
+  let i = digitsEnd(units, units[at] === 45 ? at + 1 : at, end);
+  if (i === -1) return -1;
+  if (i < end && units[i] === 46) {
+    i = digitsEnd(units, i + 1, end);
+    if (i === -1) return -1;
   }
-  if ((text.charCodeAt(i) | 32) === 101) {
+  if (i < end && ((units[i] as number) | 32) === 101) {
     i++;
-    if (text.charCodeAt(i) === 43 || text.charCodeAt(i) === 45) i++;
-    if (!digits()) return -1;
+    if (i < end && (units[i] === 43 || units[i] === 45)) i++;
+    return digitsEnd(units, i, end);
   }
   return i;
+}
+
+/** The end of one or more digits at `from`, or −1. */
+function digitsEnd(units: Uint16Array, from: number, end: number): number {
+  let i = from;
+  while (i < end && isDigit(units[i] as number)) i++;
+  return i === from ? -1 : i;
+}
+
+/** The quote that closes the string whose content starts at `from`, or −1 when it was cut. */
+function stringEnd(text: string, units: Uint16Array, from: number): number {
+  const near = Math.min(from + NEAR, text.length);
+  for (let i = from; i < near; i++) {
+    const code = units[i];
+    if (code === 34) return i;
+    if (code === 92) break;
+  }
+  return closingQuote(text, from);
+}
+
+/** Whether digits have a payment card's check digit (ISO/IEC 7812-1 annex B). */
+function isLuhn(units: Uint16Array, from: number, to: number): boolean {
+  let sum = 0;
+  let double = false;
+  for (let i = to - 1; i >= from; i--) {
+    const digit = ((units[i] as number) - 48) << (double ? 1 : 0);
+    sum += digit > 9 ? digit - 9 : digit;
+    double = !double;
+  }
+  return sum % 10 === 0;
 }
 
 /** The end of the literal at `at`, or −1. */
@@ -142,6 +186,7 @@ function literalEnd(text: string, at: number): number {
 /** One walk over one JSON text. */
 class Walk {
   readonly #text: string;
+  readonly #units: Uint16Array;
   readonly #name: Name;
   readonly #embedded: number;
   readonly #walker: Walker;
@@ -151,8 +196,9 @@ class Walk {
   /** The first backslash from some place on, so that each is looked for once. */
   #nextBackslash = -1;
 
-  constructor(text: string, name: Name, embedded: number, walker: Walker) {
+  constructor(text: string, units: Uint16Array, name: Name, embedded: number, walker: Walker) {
     this.#text = text;
+    this.#units = units;
     this.#name = name;
     this.#embedded = embedded;
     this.#walker = walker;
@@ -175,6 +221,7 @@ class Walk {
   /** Walks as far as the text is JSON (one value after another counts), and returns where the rest starts. */
   #walk(outer: KeyInfo): number {
     const text = this.#text;
+    const units = this.#units;
     const frames = this.#frames;
     let i = 0;
     /** Where the text that a misplaced character makes no JSON starts: a number before it belongs to it. */
@@ -185,7 +232,7 @@ class Walk {
     let rule: KeyRule | undefined;
     let role: KeyInfo['role'];
     while (i < text.length) {
-      const code = text.charCodeAt(i);
+      const code = units[i] as number;
       if (isWhite(code)) {
         i++;
         continue;
@@ -227,7 +274,7 @@ class Walk {
         continue;
       }
       if (code === 34) {
-        const close = closingQuote(text, i + 1);
+        const close = stringEnd(text, units, i + 1);
         const end = close === -1 ? text.length : close;
         if (expected === 'key' || expected === 'firstKey') {
           const info = this.#key(i + 1, end);
@@ -279,14 +326,16 @@ class Walk {
 
   /** The end of the number or literal at `at`, or −1. */
   #scalar(at: number, key: KeyInfo, rule: KeyRule | undefined): number {
-    const code = this.#text.charCodeAt(at);
+    const units = this.#units;
+    const code = units[at] as number;
     if (code === 116 || code === 102 || code === 110) return literalEnd(this.#text, at);
-    const end = numberEnd(this.#text, at);
+    const end = numberEnd(units, at, this.#text.length);
     if (end === -1) return -1;
-    const next = this.#text.charCodeAt(end);
+    const next = units[end] as number;
     // `415-555`, `1.2.3`: no number of JSON, and the rest is text from here on.
     if (end < this.#text.length && !isWhite(next) && next !== 44 && next !== 93 && next !== 125) return -1;
-    if (rule === undefined && end - at < 7) return end;
+    const named = key.phone || key.ssn;
+    if (rule === undefined && !this.#mayBeFinding(at, end, named)) return end;
     const token = this.#text.slice(at, end);
     if (
       rule !== undefined &&
@@ -296,10 +345,8 @@ class Walk {
       rule.form !== 'random'
     ) {
       this.#edits.push(this.#named(at, at + token.length, rule, token, true));
-    } else if ((token.length >= 12 || (token.length >= 7 && (key.phone || key.ssn))) && /^\d+$/.test(token)) {
-      const hit = scan(token, 0, token.length, key).find(
-        ({ start, end }) => start === 0 && end === token.length,
-      );
+    } else if (this.#mayBeFinding(at, end, named)) {
+      const hit = scan(token, key).find(({ start, end }) => start === 0 && end === token.length);
       if (hit !== undefined) {
         this.#edits.push({
           ...toEdit(hit, this.#name),
@@ -310,6 +357,13 @@ class Walk {
       }
     }
     return at + token.length;
+  }
+
+  /** Whether a bare number can be anything: digits alone, with a card's check digit unless its key says phone or SSN. */
+  #mayBeFinding(at: number, end: number, named: boolean): boolean {
+    if (end - at < (named ? 7 : 12) || end - at > 19) return false;
+    for (let i = at; i < end; i++) if (!isDigit(this.#units[i] as number)) return false;
+    return named || isLuhn(this.#units, at, end);
   }
 
   #named(start: number, end: number, rule: KeyRule, value: string, quoted: boolean): Edit {
@@ -325,16 +379,18 @@ class Walk {
 
   /** A key's meaning, after its own text was scrubbed. */
   #key(start: number, end: number): KeyInfo {
-    const raw = this.#text.slice(start, end);
-    const known = this.#walker.known(raw);
+    const known = this.#walker.known(this.#text, this.#units, start, end);
     if (known !== undefined) return known;
+    const raw = this.#text.slice(start, end);
     const text = decode(raw);
     const found = plain(text, NO_KEY, this.#name);
     if (found.length > 0) {
       this.#edits.push(...encodeEdits(raw, start, found));
       return NO_KEY;
     }
-    return text === raw && raw.length <= 64 ? this.#walker.remember(raw) : keyInfo(text);
+    return text === raw && raw.length <= LONGEST_KEY
+      ? this.#walker.remember(raw, this.#units, start, end)
+      : keyInfo(text);
   }
 
   #string(start: number, end: number, key: KeyInfo, rule: KeyRule | undefined, role: KeyInfo['role']): void {
@@ -362,14 +418,14 @@ class Walk {
   /** Whether a string holds nothing: most do, and this is told without making anything. */
   #isQuiet(start: number, end: number, key: KeyInfo): boolean {
     const text = this.#text;
-    if (start === end || isPlainId(text, start, end)) return true;
-    const first = text.charCodeAt(start);
+    if (start === end || isPlainId(this.#units, start, end)) return true;
+    const first = this.#units[start] as number;
     if (first === 123 || first === 91 || isWhite(first)) return false;
     if (this.#nextBackslash < start) {
       const found = text.indexOf('\\', start);
       this.#nextBackslash = found === -1 ? text.length : found;
     }
-    return this.#nextBackslash >= end && scan(text, start, end, key).length === 0;
+    return this.#nextBackslash >= end && scanUnits(text, this.#units, start, end, key).length === 0;
   }
 
   #content(raw: string, value: string, start: number, key: KeyInfo): void {
