@@ -8,6 +8,7 @@ import { loadEmbeddedEngine } from '../store/client.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
+import { watchOutbox } from '../telemetry/watch.ts';
 import { commandLine, PLACES } from './command-line.ts';
 import { runDemo } from './demo/run.ts';
 import { demoDirectory } from './demo/traffic.ts';
@@ -96,11 +97,13 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
     const orphans = embedded(settings.config).log
       ? openOutbox({ home, destination: { kind: 'http', url: http.url }, log })
       : null;
+    const unwatch = orphans === null ? null : watchOutbox(registry, 'adopted', () => orphans.stats());
     return {
       url: http.url,
       failed,
       stop: async () => {
         await orphans?.close();
+        unwatch?.();
         await http.stop();
         await stop();
       },

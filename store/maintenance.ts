@@ -6,7 +6,7 @@ import type { EventLog } from '../eventlog/port.ts';
 import { partitionsAt } from '../schemas/partition.ts';
 import type { Store, StoreClient } from './client.ts';
 import { applyRetention, daysOfMonth, monthBefore, type RetentionOptions } from './retention.ts';
-import { checkSeals, type Day, sealClosedDays } from './seal.ts';
+import { checkSeals, type Day, type SealedDay, sealClosedDays } from './seal.ts';
 import { boundSystemLogs } from './system-logs.ts';
 
 export interface MaintenanceOptions {
@@ -14,6 +14,8 @@ export interface MaintenanceOptions {
   readonly eventLog: EventLog;
   readonly log: Log;
   readonly retention: RetentionOptions;
+  /** Told of each recorded day that was sealed. */
+  readonly onSealed?: (sealed: SealedDay) => void;
   readonly clock?: Clock;
   /** How often to look for closed days, milliseconds. */
   readonly everyMs?: number;
@@ -55,7 +57,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       logId: await eventLog.logId(),
       partitions: partitionsAt(await eventLog.schedule(), nowMs),
     };
-    stats.sealedDays += (await sealClosedDays(client, shape, log)).length;
+    stats.sealedDays += (await sealClosedDays(client, shape, log, options.onSealed)).length;
     const today = new Date(nowMs).toISOString().slice(0, 10);
     if (nightlyDone === today) return;
     if (nightlyDone === null) await boundSystemLogs(client, log);

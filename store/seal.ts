@@ -116,8 +116,23 @@ const ROLLUP = [
   'cost_estimated_usd',
 ] as const;
 
-/** Seals every closed day that has no seal, in order; resolves with them. A day without rows is its marker only. */
-export async function sealClosedDays(client: StoreClient, shape: LogShape, log: Log): Promise<Day[]> {
+/** A day that was sealed, and how long that took, milliseconds. */
+export interface SealedDay {
+  readonly day: Day;
+  readonly empty: boolean;
+  readonly millis: number;
+}
+
+/**
+ * Seals every closed day that has no seal, in order; resolves with them. A day without rows is its marker only.
+ * @param onSealed Told after each.
+ */
+export async function sealClosedDays(
+  client: StoreClient,
+  shape: LogShape,
+  log: Log,
+  onSealed?: (sealed: SealedDay) => void,
+): Promise<Day[]> {
   await dropStaleStaging(client);
   const days = await daysToSeal(client, shape);
   if (days.length === 0) return days;
@@ -127,9 +142,12 @@ export async function sealClosedDays(client: StoreClient, shape: LogShape, log: 
   );
   const busy = new Set(counted.map((row) => row.day));
   for (const day of days) {
-    if (busy.has(day)) await sealDay(client, day);
-    else await insertMarker(client, 'calls_hourly', day);
-    log.info({ day, empty: !busy.has(day) }, 'recorded day sealed');
+    const begun = performance.now();
+    const empty = !busy.has(day);
+    if (empty) await insertMarker(client, 'calls_hourly', day);
+    else await sealDay(client, day);
+    log.info({ day, empty }, 'recorded day sealed');
+    onSealed?.({ day, empty, millis: performance.now() - begun });
   }
   return days;
 }

@@ -6,7 +6,7 @@ import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
 import { HEADER } from '../schemas/record.ts';
 import type { Topic } from '../schemas/topics.ts';
 import type { StoreClient } from './client.ts';
-import { StoreError } from './errors.ts';
+import { StoreError, type StoreErrorCode } from './errors.ts';
 import {
   formatMark,
   type MainRow,
@@ -49,7 +49,7 @@ export interface PartitionSinkOptions {
   readonly pauseMs: number;
   readonly log: Log;
   readonly onRange: (progress: SinkProgress) => void;
-  readonly onRetry: () => void;
+  readonly onRetry: (code: StoreErrorCode) => void;
 }
 
 /** Below this many records a batch waits for more. */
@@ -140,7 +140,7 @@ export class PartitionSink {
   }
 
   async #reread(first: bigint, last: bigint): Promise<LogRecord[]> {
-    const { partition, log } = this.#options;
+    const { partition } = this.#options;
     const records: LogRecord[] = [];
     for (let next = first; next <= last; ) {
       const read = await partition.read(next, { ...READ_LIMIT, waitMs: REREAD_MS });
@@ -149,12 +149,6 @@ export class PartitionSink {
           'TM_SINK_RANGE',
           `Offsets ${next} to ${last} of ${partition.topic}/${partition.partition} can't be read again.`,
           'The log has lost records or is slow; the sink tries again.',
-        );
-      }
-      if (next === first && read[0]!.offset > first) {
-        log.error(
-          { partition: partition.partition, expected: `${first}`, found: `${read[0]!.offset}` },
-          'retention has passed an open range',
         );
       }
       for (const record of read) if (record.offset <= last) records.push(record);
@@ -335,7 +329,7 @@ export class PartitionSink {
         signal: partition.signal,
         retryable: (error) => error instanceof StoreError,
         onRetry: (error, attempt, nextMs) => {
-          onRetry();
+          onRetry((error as StoreError).code);
           log.warn(
             { err: error, partition: partition.partition, attempt, pauseMs: nextMs },
             'the store failed; trying again',

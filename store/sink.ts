@@ -2,6 +2,7 @@ import type { Log } from '../core/log.ts';
 import type { EventLog, LogRecord, Subscription } from '../eventlog/port.ts';
 import { TOPICS, type Topic } from '../schemas/topics.ts';
 import type { Store } from './client.ts';
+import type { StoreErrorCode } from './errors.ts';
 import { callsLine, deadLetterLine, type Line, type Place, type Table } from './rows.ts';
 import { PartitionSink, type SinkProgress } from './sink-partition.ts';
 
@@ -28,6 +29,8 @@ export interface SinkOptions {
   readonly lingerMs?: number;
   /** Told after each range is in the table and committed. */
   readonly onRange?: (progress: SinkProgress) => void;
+  /** Told of each failure of the store that is tried again, by its code. */
+  readonly onRetry?: (code: StoreErrorCode) => void;
 }
 
 export interface SinkStats {
@@ -80,8 +83,9 @@ export function startSink(options: SinkOptions): Sink {
               stats.lastCommitMs = progress.committedAtMs;
               options.onRange?.(progress);
             },
-            onRetry: () => {
+            onRetry: (code) => {
               stats.retries++;
+              options.onRetry?.(code);
             },
           }).run();
         } finally {

@@ -38,17 +38,26 @@ export const METRICS = {
   'toolmeter.ingest.size': counter('By', 'Bytes of posted bodies, unpacked.', ['format']),
   'toolmeter.ingest.append.duration': seconds('Time until posted records were on disk.', []),
 
-  'toolmeter.outbox.calls.open': gauge('{call}', 'Calls begun and not ended.', ['instance']),
+  // By outbox of this process: `ingest` (before brokers), `adopted` (what dead collectors of the machine left).
+  'toolmeter.outbox.calls.open': gauge('{call}', 'Calls begun and not ended.', ['outbox']),
   'toolmeter.outbox.records.buffered': gauge('{record}', 'Ended calls that are not in the spool yet.', [
-    'instance',
+    'outbox',
   ]),
   'toolmeter.outbox.records.spooled': gauge('{record}', 'Records in the spool that are not published yet.', [
-    'instance',
+    'outbox',
   ]),
-  'toolmeter.outbox.records.published': counter('{record}', 'Records published from a spool.', ['instance']),
-  'toolmeter.outbox.records.dropped': counter('{record}', 'Records dropped because a spool was full.', [
-    'instance',
-  ]),
+  'toolmeter.outbox.records.published': counter('{record}', 'Records published from a spool.', ['outbox']),
+  'toolmeter.outbox.records.dropped': counter(
+    '{record}',
+    'Records dropped: the spool was full, or the destination refused them for good.',
+    ['outbox'],
+  ),
+
+  'toolmeter.log.skipped': counter(
+    '{offset}',
+    'Offsets that retention dropped before the group had read them.',
+    ['group', 'partition'],
+  ),
 
   'toolmeter.processor.records': counter(
     '{record}',
@@ -70,6 +79,11 @@ export const METRICS = {
   ]),
   'toolmeter.seal.days': counter('{day}', 'Recorded days sealed.', []),
   'toolmeter.seal.duration': seconds('Time to seal a day.', []),
+  'toolmeter.seal.differences': gauge(
+    '{day}',
+    'Sealed days that differ from their rows, at the last check.',
+    [],
+  ),
 
   'toolmeter.store.query.duration': seconds('Time of a query of the API.', ['query']),
   'toolmeter.config.reloads': counter('{reload}', 'Reloads of a watched file; result: ok or failed.', [

@@ -26,7 +26,7 @@ export const MAX_SERIES = 2_000;
 type Cell = { labels: readonly string[]; value: number; counts: number[] | null; sum: number };
 
 /**
- * The numbers of one thread. `add`, `set` and `observe` are typed by the table: a wrong name, kind or label does not
+ * The numbers of one thread. `add`, `total`, `set` and `observe` are typed by the table: a wrong name, kind or label does not
  * compile. Snapshots of other threads are taken in by `absorb`.
  */
 export class Registry {
@@ -41,6 +41,11 @@ export class Registry {
 
   add<N extends NamesOf<'counter'>>(name: N, labels: LabelsOf<N>, by = 1): void {
     this.#cell(name, labels).value += by;
+  }
+
+  /** Sets a counter whose total somebody else keeps. */
+  total<N extends NamesOf<'counter'>>(name: N, labels: LabelsOf<N>, total: number): void {
+    this.#cell(name, labels).value = total;
   }
 
   set<N extends NamesOf<'gauge'>>(name: N, labels: LabelsOf<N>, value: number): void {
@@ -58,7 +63,7 @@ export class Registry {
     cell.sum += value;
   }
 
-  /** Calls `read` before each snapshot: for gauges that are read, not told. Returns how to stop. */
+  /** Calls `read` before each snapshot: for numbers that are read, not told. Returns how to stop. */
   onCollect(read: () => void): () => void {
     this.#collectors.add(read);
     return () => this.#collectors.delete(read);

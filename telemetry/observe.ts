@@ -77,3 +77,25 @@ export function observeInserted(range: InsertedRange): void {
     traceparents: traceparents ?? [],
   });
 }
+
+/** Counts an attempt of the sink that failed and is made again. */
+export function observeRetry(code: string): void {
+  registry.add('toolmeter.sink.retries', { code });
+}
+
+/** Counts a recorded day that was sealed. */
+export function observeSealed({ millis }: { readonly millis: number }): void {
+  registry.add('toolmeter.seal.days', {});
+  registry.observe('toolmeter.seal.duration', {}, millis / 1000);
+}
+
+/** Counts what retention dropped before a group had read it: offsets [from, to). */
+export function observeSkipped(skipped: {
+  readonly group: string;
+  readonly partition: number;
+  readonly from: bigint;
+  readonly to: bigint;
+}): void {
+  const { group, partition, from, to } = skipped;
+  registry.add('toolmeter.log.skipped', { group, partition }, Number(to - from));
+}

@@ -12,6 +12,7 @@ import type { Store } from '../../store/client.ts';
 import { Health } from '../../telemetry/health.ts';
 import { registry } from '../../telemetry/metrics.ts';
 import { watchProcess } from '../../telemetry/process-metrics.ts';
+import { watchOutbox } from '../../telemetry/watch.ts';
 import { embedded } from '../settings.ts';
 import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
@@ -110,12 +111,16 @@ function ingestSink(
     maxBytes: INGEST_SPOOL_BYTES,
     log,
   });
+  const unwatch = watchOutbox(registry, 'ingest', () => outbox.stats());
   return {
     sink: async (records) => {
       await outbox.forward(records);
       return records.map(() => ({ ok: true }));
     },
-    close: () => outbox.close(),
+    close: async () => {
+      await outbox.close();
+      unwatch();
+    },
   };
 }
 

@@ -3,6 +3,7 @@ import type { Home } from '../../core/home.ts';
 import type { Log } from '../../core/log.ts';
 import { retry } from '../../core/retry.ts';
 import type { EventLog } from '../../eventlog/port.ts';
+import type { OnSkipped } from '../../eventlog/skipped.ts';
 import { topicSpecs } from '../../schemas/topics.ts';
 import { embedded, readSecret, type Settings } from '../settings.ts';
 
@@ -11,17 +12,23 @@ const DAY_MS = 86_400_000;
 /** Failures that pass: brokers that are not there yet, and topics that they have not told each other of. */
 const PASSING = new Set(['TM_LOG_UNAVAILABLE', 'TM_TOPIC_UNKNOWN']);
 
-/**
- * The log that the configuration names; its topics may still be missing. `FULL` (the embedded log's default) survives
- * power loss with each commit, `NORMAL` with the next `FULL` commit of any connection.
- */
+interface LogOptions {
+  /**
+   * Of the embedded log: `FULL` (its default) survives power loss with each commit, `NORMAL` with the next `FULL`
+   * commit of any connection.
+   */
+  readonly synchronous?: 'FULL' | 'NORMAL';
+  readonly onSkipped?: OnSkipped;
+}
+
+/** The log that the configuration names; its topics may still be missing. */
 export async function openLog(
   { config }: Settings,
   home: Home,
   log: Log,
-  synchronous: 'FULL' | 'NORMAL' = 'FULL',
+  options: LogOptions = {},
 ): Promise<EventLog> {
-  return embedded(config).log ? openEmbedded(home, log, synchronous) : openKafka(config.log, log);
+  return embedded(config).log ? openEmbedded(home, log, options) : openKafka(config.log, log, options);
 }
 
 /** Makes the log's topics. Waits for brokers that are not there, and says so, until `signal` aborts. */
@@ -46,12 +53,16 @@ export async function ensureTopics(
   });
 }
 
-async function openEmbedded(home: Home, log: Log, synchronous: 'FULL' | 'NORMAL'): Promise<EventLog> {
+async function openEmbedded(home: Home, log: Log, options: LogOptions): Promise<EventLog> {
   const { openEmbeddedLog } = await import('../../eventlog/embedded/index.ts');
-  return openEmbeddedLog({ path: home.log, log, synchronous });
+  return openEmbeddedLog({ path: home.log, log, ...options });
 }
 
-async function openKafka(config: Settings['config']['log'], log: Log): Promise<EventLog> {
+async function openKafka(
+  config: Settings['config']['log'],
+  log: Log,
+  { onSkipped }: LogOptions,
+): Promise<EventLog> {
   const { openKafkaLog } = await import('../../eventlog/kafka/index.ts');
   return openKafkaLog({
     brokers: config.brokers,
@@ -66,5 +77,6 @@ async function openKafka(config: Settings['config']['log'], log: Log): Promise<E
     }),
     compression: config.compression,
     log,
+    ...(onSkipped !== undefined && { onSkipped }),
   });
 }

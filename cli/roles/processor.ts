@@ -12,17 +12,24 @@ import { scrubStage } from '../../processors/scrub/stage.ts';
 import { createTokenCounter } from '../../processors/tokens/index.ts';
 import { tokensStage } from '../../processors/tokens/stage.ts';
 import { TOPICS } from '../../schemas/topics.ts';
+import { registry } from '../../telemetry/metrics.ts';
 import { observeProcessed } from '../../telemetry/observe.ts';
+import { watchReloads } from '../../telemetry/watch.ts';
 import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
+import { Skips } from './skips.ts';
 
 const DAY_MS = 86_400_000;
 
 /** Raw records → calls: joins the processors' group and works on what it is given. */
 export async function startProcessor({ settings, home, log }: RoleContext): Promise<Role> {
   const { config } = settings;
+  const skips = new Skips();
   // What is processed can be processed again, and the sink commits FULL before it inserts: by then this is on disk too.
-  const eventLog = await openLog(settings, home, log, 'NORMAL');
+  const eventLog = await openLog(settings, home, log, {
+    synchronous: 'NORMAL',
+    onSkipped: skips.tell,
+  });
   await ensureTopics(eventLog, settings, log);
   const directory = openDirectory(config.directory, { log });
   const catalog = openCatalog(config.prices, { log });
@@ -33,6 +40,10 @@ export async function startProcessor({ settings, home, log }: RoleContext): Prom
     cost: costStage(catalog),
     scrub: scrubStage(createScrubber({ key: home.keys.pseudonym })),
   });
+  const unwatch = [
+    watchReloads(registry, 'directory', () => directory.counts()),
+    watchReloads(registry, 'prices', () => catalog.counts()),
+  ];
   let lastError: string | null = null;
   const subscription = eventLog.subscribe(
     PROCESSOR_GROUP,
@@ -59,13 +70,14 @@ export async function startProcessor({ settings, home, log }: RoleContext): Prom
       {
         name: 'processor',
         ok: lastError === null,
-        detail: lastError ?? `partitions ${subscription.partitions().join(', ')}`,
+        detail: (lastError ?? `partitions ${subscription.partitions().join(', ')}`) + skips.note(),
       },
       { name: 'directory', ...directory.status() },
       { name: 'prices', ...catalog.status() },
     ],
     stop: async () => {
       await subscription.close();
+      for (const stop of unwatch) stop();
       directory.close();
       catalog.close();
       await eventLog.close();

@@ -6,10 +6,12 @@ import { openStore, type Store } from '../../store/client.ts';
 import { startMaintenance } from '../../store/maintenance.ts';
 import { migrate } from '../../store/migrate.ts';
 import { startSink } from '../../store/sink.ts';
-import { observeInserted } from '../../telemetry/observe.ts';
+import { registry } from '../../telemetry/metrics.ts';
+import { observeInserted, observeRetry, observeSealed } from '../../telemetry/observe.ts';
 import { readSecret, type Settings } from '../settings.ts';
 import { ensureTopics, openLog } from './log.ts';
 import type { Role, RoleContext } from './role.ts';
+import { Skips } from './skips.ts';
 
 /** The store that the configuration names: ClickHouse over HTTP, or the embedded engine under the home folder. */
 export function openConfiguredStore({ config }: Settings, home: Home, log: Log): Promise<Store> {
@@ -44,7 +46,8 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
     retryable: (error) => error instanceof ToolmeterError && error.code === 'TM_STORE_UNAVAILABLE',
     onRetry: (error, attempt) => log.warn({ attempt }, `waiting for the store: ${messageOf(error)}`),
   });
-  const eventLog = await openLog(settings, home, log);
+  const skips = new Skips();
+  const eventLog = await openLog(settings, home, log, { onSkipped: skips.tell });
   await ensureTopics(eventLog, settings, log);
   let retries = 0;
   const sink = startSink({
@@ -52,9 +55,11 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
     store,
     log,
     onRange: observeInserted,
+    onRetry: observeRetry,
   });
   const { content_days, calls_months } = settings.config.retention;
   const maintenance = startMaintenance({
+    onSealed: observeSealed,
     store,
     eventLog,
     log,
@@ -64,6 +69,9 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
       deadLetterDays: settings.config.log.dlq_retention_days,
     },
   });
+  const unwatch = registry.onCollect(() =>
+    registry.set('toolmeter.seal.differences', {}, maintenance.stats().differences),
+  );
   return {
     status: () => {
       const { rows, retries: now, lastCommitMs } = sink.stats();
@@ -74,9 +82,10 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
         {
           name: 'sink',
           ok: !failing,
-          detail: failing
-            ? 'inserts fail and are tried again'
-            : `${rows} rows, last at ${new Date(lastCommitMs).toISOString()}`,
+          detail:
+            (failing
+              ? 'inserts fail and are tried again'
+              : `${rows} rows, last at ${new Date(lastCommitMs).toISOString()}`) + skips.note(),
         },
         {
           name: 'seal',
@@ -92,6 +101,7 @@ export async function startStore({ settings, home, log }: RoleContext): Promise<
     stop: async () => {
       await sink.close();
       await maintenance.close();
+      unwatch();
       await store.close();
       await eventLog.close();
     },

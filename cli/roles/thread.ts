@@ -17,9 +17,13 @@ interface ThreadData {
 type FromThread =
   | { type: 'ready' }
   | { type: 'failed'; code: string; message: string; hint: string }
+  | { type: 'metrics'; metrics: Snapshot }
   | { type: 'status'; id: number; parts: PartStatus[]; metrics: Snapshot | null };
 type Status = Extract<FromThread, { type: 'status' }>;
 type ToThread = { type: 'status'; id: number } | { type: 'stop' };
+
+/** Numbers are pushed this often, so that an export that nobody scrapes beside has them. Milliseconds. */
+const METRICS_MS = 10_000;
 
 /** Ceiling of a thread's heap, MiB: V8 lets garbage pile up to it. The processor holds tokenizers and lane state. */
 const HEAP_MB: Record<RoleName, number> = { processor: 512, store: 128 };
@@ -73,6 +77,7 @@ export async function startThread(
   worker.on('error', (error) => over(`failed: ${messageOf(error)}`));
   worker.on('message', (message: FromThread) => {
     if (message.type === 'ready') isReady();
+    else if (message.type === 'metrics') registry.absorb(role, message.metrics);
     else if (message.type === 'status') waiting.get(message.id)?.(message);
     else {
       stopping = true;
@@ -137,12 +142,15 @@ async function serve(data: ThreadData): Promise<void> {
       log,
     });
     const role = await start({ settings: data.settings, home: openHome(data.homePath), log });
+    const push = (): void => send({ type: 'metrics', metrics: registry.snapshot() });
+    setInterval(push, METRICS_MS).unref();
     port.on('message', async (message: ToThread) => {
       if (message.type === 'status') {
         send({ type: 'status', id: message.id, parts: await role.status(), metrics: registry.snapshot() });
         return;
       }
       await role.stop();
+      push();
       await telemetry?.shutdown();
       port.close();
     });
