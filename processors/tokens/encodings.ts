@@ -1,29 +1,20 @@
 import { createRequire } from 'node:module';
-import { LongPieces } from './bpe.ts';
+import { PairMerger } from './bpe.ts';
+import { RankTable } from './rank-table.ts';
 
 /** Encodings that OpenAI's models use, by the names that tiktoken gives them. */
 export type EncodingName = 'o200k_base' | 'cl100k_base' | 'p50k_base' | 'r50k_base';
 
-/** A piece longer than this is counted by `LongPieces`; the library's time grows with a piece's square. */
-const LONGEST_PIECE = 400;
 /** Text up to here is split at once, which is fastest; longer text piece by piece, so that memory stays small. UTF-16 units. */
 const SPLIT_AT_ONCE = 64 * 1024;
 /** Counts of words and marks that are remembered: nearly all of any text is a few thousand of them. */
 const REMEMBERED_PIECES = 32 * 1024;
 const LONGEST_REMEMBERED = 32;
 
-/** The part of the library that is used; its modules for `require` have no types. */
-interface Library {
-  countTokens(text: string, options: { readonly disallowedSpecial: ReadonlySet<string> }): number;
-}
-
-/** What looks like a special token is text, and no error. */
-const AS_TEXT = { disallowedSpecial: new Set<string>() };
-
 const require = createRequire(import.meta.url);
 const loaded = new Map<EncodingName, Encoding>();
 
-/** The encoding, loaded when it is first asked for: 50–140 MB each, and about a third of a second. */
+/** The encoding, loaded when it is first asked for: 5 MB each, and about a third of a second. */
 export function encoding(name: EncodingName): Encoding {
   let found = loaded.get(name);
   if (found === undefined) {
@@ -35,19 +26,19 @@ export function encoding(name: EncodingName): Encoding {
 
 /**
  * Counts text as one of OpenAI's encodings does, to the token, in time that grows with the text's length and not with
- * its kind. Text that looks like a special token is text. An encoding splits text into pieces by its pattern, and
+ * its kind. Ranks and patterns are gpt-tokenizer's; its own encoder takes 100 MB more and time that grows with the
+ * square of a piece. Text that looks like a special token is text. An encoding splits text into pieces by its pattern, and
  * merges bytes within each: what a piece has is the same wherever it stands.
  */
 export class Encoding {
   readonly name: EncodingName;
-  readonly #library: Library;
   readonly #pieces: RegExp;
   readonly #known = new Map<string, number>();
-  #long: LongPieces | undefined;
+  readonly #merger: PairMerger;
 
   constructor(name: EncodingName) {
     this.name = name;
-    this.#library = require(`gpt-tokenizer/encoding/${name}`) as Library;
+    this.#merger = new PairMerger(loadRanks(name));
     this.#pieces = splitRegex(name);
   }
 
@@ -63,9 +54,7 @@ export class Encoding {
   #countPiece(piece: string): number {
     const known = this.#known.get(piece);
     if (known !== undefined) return known;
-    // The library splits again, and would part such a piece.
-    if (piece.length > LONGEST_PIECE || SPACE_TO_ONE.test(piece)) return this.#longPieces().count(piece);
-    const count = this.#library.countTokens(piece, AS_TEXT);
+    const count = this.#merger.count(piece);
     if (piece.length <= LONGEST_REMEMBERED) {
       if (this.#known.size >= REMEMBERED_PIECES) this.#known.clear();
       // A copy: a slice would keep the whole text alive.
@@ -73,20 +62,17 @@ export class Encoding {
     }
     return count;
   }
-
-  #longPieces(): LongPieces {
-    if (this.#long === undefined) {
-      const ranks = require(`gpt-tokenizer/bpeRanks/${this.name}`) as {
-        default: (string | number[] | undefined)[];
-      };
-      this.#long = new LongPieces(ranks.default);
-    }
-    return this.#long;
-  }
 }
 
-/** What only one of JavaScript and Unicode calls white space: the next line, and the byte order mark. */
-const SPACE_TO_ONE = /[\u0085\ufeff]/;
+/** The ranks, and nothing left of the library's module, which has a string for each. */
+function loadRanks(name: EncodingName): RankTable {
+  // Of its own, since a module is held by the one that required it.
+  const require = createRequire(import.meta.url);
+  const path = require.resolve(`gpt-tokenizer/bpeRanks/${name}`);
+  const ranks = require(path) as { default: readonly (string | readonly number[] | undefined)[] };
+  delete require.cache[path];
+  return new RankTable(ranks.default);
+}
 
 /**
  * The encoding's pattern as tiktoken's engine reads it: `\s` is Unicode's White_Space, and where a contraction's case
