@@ -15,10 +15,11 @@ Prices NDJSON from standard input: a line {"id", "model", "at", "usage": {"input
   --prices FILE   a price file over the bundled catalogue; may be given more than once, later ones win
 `;
 
+const WHOLE = {
+  error: 'expected a whole number from 0 to 9007199254740991, or text of up to 18 digits for a larger one',
+};
 /** Tokens: a whole number, or its decimal text where it is larger than JSON's numbers are exact. */
-const tokens = z.union([z.int().min(0), z.string().regex(/^\d{1,18}$/)], {
-  error: 'expected a whole number of 0 or more',
-});
+const tokens = z.union([z.int(WHOLE).min(0, WHOLE), z.string().regex(/^\d{1,18}$/, WHOLE)], WHOLE);
 
 /** As in price files, but a time without a zone is UTC here. */
 const AtSchema = z.union([InstantSchema, z.iso.datetime({ local: true }).transform((text) => `${text}Z`)], {
@@ -26,8 +27,8 @@ const AtSchema = z.union([InstantSchema, z.iso.datetime({ local: true }).transfo
 });
 
 const RequestSchema = z.object({
-  model: z.string(),
-  at: AtSchema.optional(),
+  model: z.string({ error: 'expected the name of a model' }),
+  at: AtSchema.nullish(),
   usage: z.strictObject({
     input: tokens.nullish(),
     output: tokens.nullish(),
@@ -59,7 +60,7 @@ export async function run(argv: string[]): Promise<number> {
     );
     const priced = priceUsage(catalog, {
       model,
-      atMs: at === undefined ? Date.now() : instantMs(at),
+      atMs: at === undefined || at === null ? Date.now() : instantMs(at),
       usage: counts,
     });
     const id = (input as { id?: unknown }).id;

@@ -10,7 +10,7 @@ Counts the tokens of each line {"id": …, "text": "…"} as MODEL does. Answers
 "error"}: basis "metered" is that model's own tokenizer, "estimated" is within the relative error that is given.
 `;
 
-const InputSchema = z.object({ id: z.unknown(), text: z.string() });
+const InputSchema = z.object({ id: z.unknown().optional(), text: z.string() });
 
 export async function run(argv: string[]): Promise<number> {
   const line = commandLine(argv, USAGE, { model: { type: 'string' } });

@@ -100,12 +100,32 @@ export function readCatalog(text: string): BundledCatalog {
 
 /**
  * Where both tables know a model: genai-prices, which has dates and is kept by hand, when it names this very model or
- * knows its price over time; else LiteLLM, whose key is this very name, before a clause for a family of names.
+ * knows its price over time; else LiteLLM, whose key is this very name, before a clause for a family of names. But
+ * where they agree on input and output, the table that knows more cache prices and tiers: LiteLLM's entry for a dated
+ * snapshot often lacks what its entry for the alias has.
  */
 function choose({ genai, litellm }: Candidates): PricedModel | null {
   if (genai === null || litellm === null) return genai?.model ?? litellm;
-  const dated = genai.fit === 'family' && genai.model.prices.length > 1;
-  return genai.fit === 'exact' || dated ? genai.model : litellm;
+  if (genai.fit === 'exact') return genai.model;
+  if (genai.fit === 'served') return litellm;
+  const dated = genai.model.prices.length > 1;
+  return dated || knowsMore(genai.model, litellm) ? genai.model : litellm;
+}
+
+/** Whether two models with one price each have the same input and output, and the first has more rates beside. */
+function knowsMore(model: PricedModel, other: PricedModel): boolean {
+  const mine = model.prices[0];
+  const theirs = other.prices[0];
+  if (mine === undefined || theirs === undefined) return false;
+  const same = (kind: 'input' | 'output'): boolean =>
+    mine.rates.get(kind)?.base.price === theirs.rates.get(kind)?.base.price;
+  return same('input') && same('output') && ratesIn(mine) > ratesIn(theirs);
+}
+
+function ratesIn({ rates }: Price): number {
+  let count = 0;
+  for (const { tiers } of rates.values()) count += 1 + tiers.length;
+  return count;
 }
 
 /** Parses a model's prices when they are first asked for: most never are. */

@@ -36,8 +36,10 @@ export const PROVIDERS: ReadonlyMap<string, ProviderName> = new Map(
     azure_openai: azure,
     'azure-openai': azure,
     'az.ai.openai': azure,
+    'azure.ai.openai': azure,
     azure_ai: named('azure', 'azure_ai'),
     'az.ai.inference': named('azure', 'azure_ai'),
+    'azure.ai.inference': named('azure', 'azure_ai'),
     aws,
     bedrock: aws,
     bedrock_converse: named('aws', 'bedrock_converse', 'bedrock'),
@@ -46,10 +48,20 @@ export const PROVIDERS: ReadonlyMap<string, ProviderName> = new Map(
     google: named('google', 'gemini', 'vertex_ai'),
     gemini: googleAi,
     'google-gla': googleAi,
+    'google-genai': googleAi,
+    google_genai: googleAi,
     'gcp.gemini': googleAi,
+    'gcp.gen_ai': googleAi,
+    vertex,
     vertex_ai: vertex,
     'google-vertex': vertex,
+    google_vertexai: vertex,
+    'google.vertex': vertex,
+    'gcp.vertex': vertex,
     'gcp.vertex_ai': vertex,
+    'vertex.anthropic': vertex,
+    'google-vertex-anthropic': vertex,
+    google_anthropic_vertex: vertex,
     mistral,
     mistralai: mistral,
     mistral_ai: mistral,
@@ -79,6 +91,14 @@ export const BEDROCK_ID =
 /** Which way LiteLLM calls Bedrock; it says nothing of the model. */
 const ROUTE = /^(?:converse|invoke|converse_like)\//;
 
+/** Which of a provider's interfaces an SDK calls: `openai.chat`, `openai-responses`, `gcp.vertex.agent`. */
+const INTERFACE =
+  /[.-](?:agent|chat|completions?|embeddings?|generative-ai|messages|responses|search|text-completion)$/;
+
+/** Vertex' resource names: `projects/…/locations/…/publishers/google/models/…`; the Gemini API has `models/…`. */
+const RESOURCE = /^(?:projects\/[^/]+\/locations\/[^/]+\/)?publishers\/[^/]+\/models\//;
+const GEMINI_RESOURCE = /^models\/(?=gem(?:ini|ma)-)/;
+
 export interface ParsedName {
   /** The provider that the name says, if it says one that is known. */
   readonly provider: ProviderName | null;
@@ -89,15 +109,25 @@ export interface ParsedName {
 /** Splits a model's name, in lower case, into provider and model. `genai`: the ids of genai-prices' providers. */
 export function parseName(name: string, genai: { has(id: string): boolean }): ParsedName {
   const cut = /^([a-z0-9._-]+)[/:]/.exec(name);
-  const prefix = cut?.[1] ?? '';
-  const provider = PROVIDERS.get(prefix) ?? (genai.has(prefix) ? named(prefix, prefix) : undefined);
-  if (provider !== undefined) {
-    const rest = name.slice((cut as RegExpExecArray)[0].length);
+  const provider = cut === null ? null : providerOf(cut[1] as string, genai);
+  if (cut !== null && provider !== null) {
+    const rest = name.slice(cut[0].length);
+    if (provider.genai === 'google')
+      return { provider, rest: rest.replace(RESOURCE, '').replace(GEMINI_RESOURCE, '') };
     return { provider, rest: provider.genai === 'aws' ? bedrockModel(rest) : rest };
   }
   const bedrock = bedrockModel(name);
   if (BEDROCK_ID.test(bedrock)) return { provider: aws, rest: bedrock };
+  if (RESOURCE.test(name)) return { provider: vertex, rest: name.replace(RESOURCE, '') };
+  if (GEMINI_RESOURCE.test(name)) return { provider: googleAi, rest: name.replace(GEMINI_RESOURCE, '') };
   return { provider: null, rest: name };
+}
+
+function providerOf(prefix: string, genai: { has(id: string): boolean }): ProviderName | null {
+  const known = PROVIDERS.get(prefix) ?? (genai.has(prefix) ? named(prefix, prefix) : null);
+  if (known !== null) return known;
+  const without = prefix.replace(INTERFACE, '');
+  return without === prefix ? null : providerOf(without, genai);
 }
 
 /** Without the call's route, and of an ARN the model or inference profile that it names. */

@@ -48,6 +48,11 @@ describe('toolmeter tokens', () => {
     });
   });
 
+  it('answers a line without an id', () => {
+    expect(tokensLine({ text: 'hello world' }, 'gpt-4o', counter)).toMatchObject({ tokens: 2 });
+    expect(tokensLine({ text: '' }, 'gpt-4o', counter)).not.toHaveProperty('id');
+  });
+
   it('refuses a line of another shape, and a run without a model', async () => {
     expect(() => tokensLine({ id: 1 }, 'gpt-4o', counter)).toThrowError(
       expect.objectContaining({ code: 'TM_TOKENS_INPUT' }),

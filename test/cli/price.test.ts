@@ -107,13 +107,25 @@ describe('toolmeter price', () => {
       { id: 5, model: 'gpt-4o', at: 'yesterday', usage: { input: 1 } },
       { id: 6, model: 'gpt-4o', at: '2026-02-30', usage: { input: 1 } },
       { id: 7, model: 'gpt-4o', usage: { input: '123456789012345678' } },
+      { id: 8, model: 'gpt-4o', usage: { input: 1e30 } },
+      { id: 9, model: 'gpt-4o', usage: { input: '-1' } },
+      { id: 10, model: 'gpt-4o', at: null, usage: { input: null } },
     ]);
     expect(status).toBe(0);
     expect(answers.map(({ id, error, amount }) => [id, error?.code ?? amount])).toEqual([
       [undefined, 'TM_NDJSON_LINE'],
       ...[1, 2, 3, 4, 5, 6].map((id) => [id, 'TM_PRICE_REQUEST']),
       [7, '308641972530.864195'],
+      [8, 'TM_PRICE_REQUEST'],
+      [9, 'TM_PRICE_REQUEST'],
+      [10, '0'],
     ]);
+    // One wording, whatever is wrong with a count.
+    expect(new Set([2, 3, 8, 9].map((i) => answers[i].error.message))).toEqual(
+      new Set([
+        'usage.input: expected a whole number from 0 to 9007199254740991, or text of up to 18 digits for a larger one',
+      ]),
+    );
   });
 
   it('takes price files, later ones over earlier ones', () => {

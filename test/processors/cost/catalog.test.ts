@@ -166,6 +166,61 @@ describe('against LiteLLM', () => {
   });
 });
 
+describe('a name is read as SDKs and clouds write it', () => {
+  it.each([
+    ['openai.chat/gpt-4o', 'openai/gpt-4o'],
+    ['openai-responses:gpt-5', 'openai/gpt-5'],
+    ['anthropic.messages/claude-sonnet-4-20250514', 'anthropic/claude-sonnet-4-20250514'],
+    ['gcp.gen_ai/gemini-2.5-pro', 'google/gemini-2.5-pro'],
+    ['gcp.vertex.agent/gemini-2.5-pro', 'google/gemini-2.5-pro'],
+    ['google-vertex-search/gemini-2.5-flash', 'google/gemini-2.5-flash'],
+    ['google.generative-ai/gemini-2.5-pro', 'google/gemini-2.5-pro'],
+    ['google.vertex.chat/gemini-2.5-pro', 'google/gemini-2.5-pro'],
+    ['models/gemini-2.5-pro', 'google/gemini-2.5-pro'],
+    ['google-gla:models/gemini-2.5-flash', 'google/gemini-2.5-flash'],
+    ['publishers/google/models/gemini-2.5-flash', 'google/gemini-2.5-flash'],
+    ['google-vertex/publishers/google/models/gemini-2.0-flash-001', 'google/gemini-2.0-flash'],
+    [
+      'projects/p/locations/us-central1/publishers/anthropic/models/claude-sonnet-4-5@20250929',
+      'vertex_ai/claude-sonnet-4-5@20250929',
+    ],
+    ['azure.ai.openai/gpt-4o', 'azure/gpt-4o'],
+    ['xai.chat/grok-4', 'x-ai/grok-4'],
+  ])('%s is %s', (name, same) => {
+    const { amount, price_id } = price(name, NOW);
+    expect(price_id).not.toMatch(/^unpriced/);
+    expect({ amount, price_id }).toEqual({
+      amount: price(same, NOW).amount,
+      price_id: price(same, NOW).price_id,
+    });
+  });
+
+  it.each(['unheard-of.chat/gpt-4o', 'deepseek-chat/gpt-4o', 'models/house-1'])('%s is nobody', (name) =>
+    expect(price(name, NOW).price_id).toBe('unpriced/unknown-model'),
+  );
+});
+
+describe('of two tables that agree on input and output, the one that knows more', () => {
+  it('a dated snapshot has the tiers of its alias', () => {
+    const long = { input: 200_001n, output: 1000n, cache_read: 50n };
+    const [alias, dated] = ['claude-sonnet-4-5', 'claude-sonnet-4-5-20250929'].map((name) =>
+      price(name, NOW, long),
+    );
+    expect(dated).toEqual(alias);
+    expect(dated?.lines[0]?.price_id).toMatch(/genai-prices:anthropic\/claude-sonnet-4-5@\*#input>200000$/);
+  });
+
+  it('cache prices that LiteLLM lacks for a snapshot', () => {
+    const [line] = price('vertex_ai/claude-3-haiku@20240307', NOW, { cache_read: 1_000_000n }).lines;
+    expect(line?.amount_usd).toBe('0.03');
+  });
+
+  it("LiteLLM's tiers, where genai-prices has none", () => {
+    const [line] = price('us.anthropic.claude-sonnet-4-20250514-v1:0', NOW, { input: 200_001n }).lines;
+    expect(line?.price_id).toMatch(/litellm:us\.anthropic\.claude-sonnet-4-20250514-v1:0@\*#input>200000$/);
+  });
+});
+
 describe("never a neighbour's price", () => {
   it.each([
     'gpt-4o-super',
