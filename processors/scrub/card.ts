@@ -52,14 +52,20 @@ const RANGES: readonly Range[] = [
   range(9792, 9792, 16), // Troy
 ];
 
+/** By a number's first four digits, the lengths it can have: bit n for n digits. */
+const LENGTHS = new Int32Array(10_000);
+for (const { digits, from, to, lengths } of RANGES) {
+  const below = 10 ** (4 - digits);
+  for (const length of lengths)
+    for (let prefix = from * below; prefix < (to + 1) * below; prefix++)
+      LENGTHS[prefix] = (LENGTHS[prefix] as number) | (1 << length);
+}
+
 /** Whether digits are a payment card's number: an issuer's range, a length that it has, and the Luhn check digit. */
 export function isCard(digits: string): boolean {
-  if (digits.length < 12 || digits.length > 19 || !luhn(digits)) return false;
-  const known = RANGES.some(({ digits: size, from, to, lengths }) => {
-    const prefix = Number(digits.slice(0, size));
-    return prefix >= from && prefix <= to && lengths.includes(digits.length);
-  });
-  return known && !/^(\d)\1*$/.test(digits);
+  if (digits.length < 12 || digits.length > 19) return false;
+  const known = ((LENGTHS[Number(digits.slice(0, 4))] as number) >> digits.length) & 1;
+  return known === 1 && luhn(digits) && !/^(\d)\1*$/.test(digits);
 }
 
 /** ISO/IEC 7812-1 annex B. */

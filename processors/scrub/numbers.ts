@@ -68,20 +68,18 @@ function isDate({ text }: Segment, found: Cluster): boolean {
   const separator = found.separators[1];
   if (separator !== found.separators[2] || (separator !== DASH && separator !== DOT && separator !== SLASH))
     return false;
-  const sizes = [0, 1, 2].map((i) => found.size(i));
-  const values = [0, 1, 2].map((i) => found.value(text, i)) as [number, number, number];
-  if (sizes.some((length) => length > 4)) return false;
-  if (sizes[0] === 4) return values[0] >= 1000 && values[0] < 2200 && values[1] <= 12 && values[2] <= 31;
-  return (
-    sizes[2] === 4 &&
-    (sizes[0] as number) <= 2 &&
-    (sizes[1] as number) <= 2 &&
-    Math.min(values[0], values[1]) <= 12 &&
-    Math.max(values[0], values[1]) <= 31 &&
-    values[2] >= 1000 &&
-    values[2] < 2200
-  );
+  const first = found.size(0);
+  const last = found.size(2);
+  if (first > 4 || last > 4 || found.size(1) > 2) return false;
+  if (first === 4)
+    return isYear(found.value(text, 0)) && found.value(text, 1) <= 12 && found.value(text, 2) <= 31;
+  if (last !== 4 || first > 2) return false;
+  const one = found.value(text, 0);
+  const other = found.value(text, 1);
+  return Math.min(one, other) <= 12 && Math.max(one, other) <= 31 && isYear(found.value(text, 2));
 }
+
+const isYear = (value: number): boolean => value >= 1000 && value < 2200;
 
 function v4At(segment: Segment, { count, separators, starts, ends }: Cluster): Hit | undefined {
   if (

@@ -158,6 +158,7 @@ for (const [detector, starts, rest] of FORMS) {
 const BY_MARK = MARKED.map(([detector, mark, at, whole]) => ({
   detector: `secret.${detector}`,
   mark,
+  first: mark.charCodeAt(0),
   at,
   whole: new RegExp(whole, 'y'),
 }));
@@ -182,8 +183,8 @@ export function formAt(
       if (rest.test(text) && !isFiller(text, from, rest.lastIndex)) return { detector, end: rest.lastIndex };
     }
   }
-  for (const { detector, mark, at: place, whole } of BY_MARK) {
-    if (!text.startsWith(mark, at + place)) continue;
+  for (const { detector, mark, first: code, at: place, whole } of BY_MARK) {
+    if (text.charCodeAt(at + place) !== code || !text.startsWith(mark, at + place)) continue;
     whole.lastIndex = at;
     if (whole.test(text) && !isFiller(text, at + place + mark.length, whole.lastIndex))
       return { detector, end: whole.lastIndex };

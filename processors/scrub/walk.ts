@@ -57,7 +57,9 @@ export class Walker {
 
   /** Edits of a message's own JSON, which may be a lone string or number too. */
   message(text: string, key: KeyInfo, name: Name): readonly Edit[] {
-    return isLoneScalar(text) ? this.json(text, key, name, 0) : this.text(text, key, name);
+    return !startsAsJson(text) && isLoneScalar(text)
+      ? this.json(text, key, name, 0)
+      : this.text(text, key, name);
   }
 
   /** Edits of JSON text; from where it stops being JSON, of plain text. */
@@ -155,13 +157,18 @@ function digitsEnd(units: Uint16Array, from: number, end: number): number {
 
 /** The quote that closes the string whose content starts at `from`, or −1 when it was cut. */
 function stringEnd(text: string, units: Uint16Array, from: number): number {
-  const near = Math.min(from + NEAR, text.length);
-  for (let i = from; i < near; i++) {
+  let near = Math.min(from + NEAR, text.length);
+  let i = from;
+  for (; i < near; i++) {
     const code = units[i];
     if (code === 34) return i;
-    if (code === 92) break;
+    if (code === 92) {
+      // JSON in a string has one escape after the other: those are told here too.
+      i++;
+      near = text.length;
+    }
   }
-  return closingQuote(text, from);
+  return i < text.length ? closingQuote(text, i) : -1;
 }
 
 /** Whether digits have a payment card's check digit (ISO/IEC 7812-1 annex B). */
