@@ -66,6 +66,17 @@ export function toolErrorText(result: JsonObject): string | undefined {
   return undefined;
 }
 
+/** Takes our key out of a request's `_meta`, and with it a `_meta` that holds nothing else. What it held. */
+export function takeCallId(message: unknown): string | undefined {
+  const params = asObject(asObject(message)?.params);
+  const meta = asObject(params?._meta);
+  if (params === undefined || meta === undefined || !(CALL_META_KEY in meta)) return undefined;
+  const carried = carriedCallId(meta[CALL_META_KEY]);
+  delete meta[CALL_META_KEY];
+  if (Object.keys(meta).length === 0) delete params._meta;
+  return carried;
+}
+
 /** A call id that travelled with a request: of our alphabet and length, or it is none. */
 export function carriedCallId(value: unknown): string | undefined {
   return typeof value === 'string' && /^[A-Za-z0-9_-]{8,64}$/.test(value) ? value : undefined;

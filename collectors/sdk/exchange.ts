@@ -1,6 +1,6 @@
 import type { Log } from '../../core/log.ts';
 import type { TrackedCall } from '../rpc/call.ts';
-import { asObject, type Implementation, isRequestId } from '../rpc/message.ts';
+import { asObject, CALL_META_KEY, type Implementation, isRequestId, takeCallId } from '../rpc/message.ts';
 import type { Ending, RpcTracker } from '../rpc/tracker.ts';
 import type { ExtraContext } from './context.ts';
 import { failed } from './failures.ts';
@@ -13,7 +13,7 @@ const MAX_BODY = 16 * 1024 * 1024;
 /**
  * One POST to a fetch handler and its answer, followed from outside. Whoever comes first owns the exchange: the tap
  * of a metered server's transport (`take`), or, where no transport has the message, this. Bodies are read from
- * copies: the handler gets the request as it came.
+ * copies: the handler gets the request as it came, but for our own call id.
  */
 export class HttpExchange implements CallScope {
   readonly #tracker: RpcTracker;
@@ -27,6 +27,7 @@ export class HttpExchange implements CallScope {
   #text: string | undefined;
   #calls: TrackedCall[] = [];
   #recorded = false;
+  #taken: string | undefined;
   #tags: [string, string][] = [];
 
   constructor(
@@ -43,7 +44,32 @@ export class HttpExchange implements CallScope {
     this.#context = context;
     this.#log = log;
     this.#body = parsedBody === undefined ? this.#read(request.clone()) : Promise.resolve(parsedBody);
-    this.#body.then(() => setImmediate(() => this.#own(false))).catch((error) => this.#failed(error));
+    if (parsedBody !== undefined) this.#taken = takeCallId(parsedBody);
+  }
+
+  /**
+   * The request for the handler: as it came, or, where our call id was in it, without that. Resolves when the body has
+   * arrived, which the handler would wait for itself.
+   */
+  async forwarded(): Promise<Request> {
+    try {
+      const message = await this.#body;
+      // Two turns: a metered transport that gets the message at once shall have it.
+      setImmediate(() => setImmediate(() => this.#own(false).catch((error) => this.#failed(error))));
+      if (this.#text?.includes(`"${CALL_META_KEY}"`) !== true) return this.#request;
+      this.#taken = takeCallId(message);
+      const body = Buffer.from(JSON.stringify(message));
+      const headers = new Headers(this.#request.headers);
+      headers.set('content-length', String(body.byteLength));
+      return new Request(this.#request, { body, headers });
+    } catch (error) {
+      this.#failed(error);
+      return this.#request;
+    }
+  }
+
+  get taken(): string | undefined {
+    return this.#taken;
   }
 
   get callId(): string | undefined {
@@ -113,7 +139,9 @@ export class HttpExchange implements CallScope {
     for (const one of Array.isArray(message) ? message : [message]) {
       const text = Array.isArray(message) ? undefined : this.#text;
       const call = this.#tracker.fromClient(one, text, this.#context);
-      if (call !== undefined) this.#calls.push(call);
+      if (call === undefined) continue;
+      call.carriedId ??= this.#taken;
+      this.#calls.push(call);
     }
     for (const call of this.#calls) for (const [key, value] of this.#tags) call.tag(key, value);
   }

@@ -45,7 +45,7 @@ export function meterHandler(handler: FetchHandlerLike, options: MeterOptions): 
     return callScope().run(open, async () => {
       let response: Response;
       try {
-        response = await fetch.call(this ?? handler, request, ...rest);
+        response = await fetch.call(this ?? handler, await open.forwarded(), ...rest);
       } catch (error) {
         open.threw();
         throw error;

@@ -9,6 +9,8 @@ export interface CallScope {
   readonly callId: string | undefined;
   /** Of an HTTP exchange that is followed from outside: a transport asks whether the message is its to record. */
   take?(): boolean;
+  /** Of the same: the call id that came with the request and was taken out of it. */
+  readonly taken?: string | undefined;
 }
 
 /** One for the process, also where two copies of this package are loaded into it. */

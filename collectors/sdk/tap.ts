@@ -1,4 +1,5 @@
 import type { Log } from '../../core/log.ts';
+import type { TrackedCall } from '../rpc/call.ts';
 import { asObject, CALL_META_KEY, type JsonObject } from '../rpc/message.ts';
 import type { Ending, RpcTracker, TransportKind } from '../rpc/tracker.ts';
 import { ExtraContext } from './context.ts';
@@ -160,16 +161,37 @@ class Tap {
         this.#tracker.fromServer(message);
         return undefined;
       }
-      if (this.#kind === 'http' && callScope().getStore()?.take?.() === false) return undefined;
-      const ip = this.#kind === 'http' ? peerAddress() : undefined;
-      const context = new ExtraContext(extra, this.#transport.sessionId, undefined, ip);
-      return this.#tracker.fromClient(message, undefined, context);
+      if (this.#kind === 'http') return this.#arrivedOverHttp(message, extra);
+      if (this.#kind === 'stdio' && seen.has(message as object)) return seen.get(message as object);
+      const call = this.#tracker.fromClient(
+        message,
+        undefined,
+        new ExtraContext(extra, this.#transport.sessionId),
+      );
+      if (this.#kind === 'stdio') seen.set(message as object, call);
+      return call;
     } catch (error) {
       failed('follow a message', error, this.#log);
       return undefined;
     }
   }
+
+  #arrivedOverHttp(message: unknown, extra: unknown): TrackedCall | undefined {
+    const exchange = callScope().getStore();
+    const followed = exchange?.take !== undefined;
+    if (followed && exchange.take?.() === false) return undefined;
+    const context = new ExtraContext(extra, this.#transport.sessionId, undefined, peerAddress());
+    const call = this.#tracker.fromClient(message, undefined, context);
+    if (followed && call !== undefined) call.carriedId ??= exchange.taken;
+    return call;
+  }
 }
+
+/**
+ * Messages over stdio that a tap has, and their calls. v2's `serveStdio` hands what the wire's transport delivers on to
+ * a channel of its own: where both are tapped, the wire's record is the one. Over stdio only, for what it costs.
+ */
+const seen = new WeakMap<object, TrackedCall | undefined>();
 
 /** Without a closure a message. */
 function invoke(handler: OnMessage, self: unknown, message: unknown, extra: unknown): unknown {

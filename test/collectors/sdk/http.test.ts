@@ -62,6 +62,9 @@ function v2Server(): McpServerV2 {
     return textResult(text);
   });
   server.registerTool('hangs', { inputSchema }, () => new Promise<never>(() => {}));
+  server.registerTool('sees', { inputSchema }, async (_, extra) =>
+    textResult(JSON.stringify(extra.mcpReq._meta ?? {})),
+  );
   server.registerTool('notifies', { inputSchema }, async (_, extra) => {
     await extra.mcpReq.notify({
       method: 'notifications/message',
@@ -226,6 +229,43 @@ describe.each(Object.entries(metered))('v2, metered: %s', (which, make) => {
     expect(clients.of('tools/call')[0]?.call_id).toBe(outbox.of('tools/call')[0]?.call_id);
     expect(clients.events().map((event) => event.outcome)).not.toContain('lost');
     expect(clients.open.size).toBe(0);
+  });
+
+  test.each(['legacy', 'auto'] as const)('our call id links, and no handler sees it: %s', async (mode) => {
+    const clients = new KeptOutbox();
+    const client = await v2Client(url, mode, { ...options, outbox: clients });
+    const call = { name: 'sees', arguments: { text: '\ud800 -0 é' }, _meta: { 'com.example/own': 1.5 } };
+    const { content } = await client.callTool(call);
+    const seen = JSON.parse((content as { text: string }[])[0]!.text) as Record<string, unknown>;
+    expect(seen).toMatchObject({ 'com.example/own': 1.5 });
+    expect(Object.keys(seen)).not.toContain('io.toolmeter/call');
+    await until(() => outbox.of('tools/call').length === 1, 'the call');
+    expect(clients.of('tools/call')[0]?.call_id).toBe(outbox.of('tools/call')[0]?.call_id);
+  });
+
+  test('a body that came parsed: the same', async () => {
+    const handler = make();
+    open.push(handler);
+    const [call_id, meta] = ['call-id-from-a-client', metaOf2026()];
+    const params = {
+      name: 'sees',
+      arguments: { text: '' },
+      _meta: { ...meta, 'com.example/own': 1.5, 'io.toolmeter/call': call_id },
+    };
+    const parsedBody = JSON.parse(rpc('tools/call', params, 1)) as unknown;
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': '2026-07-28',
+      'mcp-method': 'tools/call',
+      'mcp-name': 'sees',
+    };
+    const request = new Request(url, { method: 'POST', headers, body: '' });
+    const answer = await (await handler.fetch(request, { parsedBody })).text();
+    expect(answer).toContain('com.example/own');
+    expect(answer).not.toContain('io.toolmeter/call');
+    await until(() => outbox.of('tools/call').length === 1, 'the call');
+    expect(outbox.of('tools/call')[0]).toMatchObject({ call_id, outcome: 'ok' });
   });
 
   test('an aborted call is cancelled', async () => {
