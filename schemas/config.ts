@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { distinctNames } from './distinct-names.ts';
 
 /**
  * `toolmeter.yaml`. Every key has a default or is optional; each can be overridden by an environment variable, its
@@ -92,6 +93,7 @@ export const ConfigSchema = z.strictObject({
             .describe('This upstream of the gateway meters itself, and counts.'),
         }),
       )
+      .superRefine(distinctNames)
       .default({})
       .describe('Exceptions, by server name: by (server_side, client), gateway, metered.'),
   }),

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { CALLER_SOURCES } from './call-event.ts';
+import { distinctNames } from './distinct-names.ts';
 import { InstantSchema } from './prices.ts';
 
 const label = z.string().min(1).max(512);
@@ -42,6 +43,7 @@ export const WhenSchema = z
     tags: z
       .record(z.string().min(1), patterns)
       .refine((tags) => Object.keys(tags).length > 0, 'expected at least one tag')
+      .superRefine(distinctNames)
       .optional(),
     server: patterns.optional(),
     tool: patterns.optional(),
@@ -89,5 +91,8 @@ export type Rule = z.infer<typeof RuleSchema>;
  * The team directory. Rules are tried in order. The first that fits and gives a team, cost centre, project or
  * environment decides all four; the first that fits and gives a model decides the model.
  */
-export const DirectorySchema = z.strictObject({ rules: z.array(RuleSchema).max(20_000).default([]) });
+export const DirectorySchema = z.strictObject({
+  // Asked for: a file that was cut to nothing is not a directory in which nobody pays.
+  rules: z.array(RuleSchema, { error: 'expected a list; for no rules write `rules: []`' }).max(20_000),
+});
 export type DirectoryFile = z.infer<typeof DirectorySchema>;

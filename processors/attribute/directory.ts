@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { fold } from '../../core/fold.ts';
 import { type DirectoryFile, DirectorySchema } from '../../schemas/directory.ts';
 import {
   formatPath,
@@ -72,10 +73,10 @@ function conflicts(
   const lineOf = (index: number): number => locate(['rules', index]).line;
   const ids = new Map<string, number>();
   for (const [index, { id }] of rules.entries()) {
-    const first = ids.get(id);
+    const first = ids.get(fold(id));
     if (first !== undefined)
       tell(['rules', index, 'id'], `is the id of the rule in line ${lineOf(first)} too`);
-    else ids.set(id, index);
+    else ids.set(fold(id), index);
   }
   for (const { index, fromMs, toMs } of compiled)
     if (fromMs >= toMs) tell(['rules', index], 'ends before it begins: valid_to must be after valid_from');

@@ -1,4 +1,3 @@
-import { ToolmeterError } from '../../core/errors.ts';
 import { fold } from '../../core/fold.ts';
 import type { Vantage } from '../../schemas/call-event.ts';
 import type { Config } from '../../schemas/config.ts';
@@ -10,22 +9,12 @@ export interface CountingPolicy {
 
 /**
  * The `counting` section as a policy. Server side is the gateway where it fronts the server, unless that server is
- * metered itself. Names are compared folded.
- * @throws ToolmeterError TM_CONFIG where two names are the same one.
+ * metered itself. Names are compared folded; the configuration has no two that are the same one.
  */
 export function countingPolicy(config: Config['counting']): CountingPolicy {
   const byServer = new Map<string, Vantage>();
-  for (const [name, { by, gateway, metered }] of Object.entries(config.servers)) {
-    const key = fold(name);
-    if (byServer.has(key)) {
-      throw new ToolmeterError(
-        'TM_CONFIG',
-        `counting.servers.${name} is the same server as another entry: names differ only in case, width or spaces`,
-        'Keep one of them.',
-      );
-    }
-    byServer.set(key, by === 'client' ? 'client' : gateway && !metered ? 'gateway' : 'server');
-  }
+  for (const [name, { by, gateway, metered }] of Object.entries(config.servers))
+    byServer.set(fold(name), by === 'client' ? 'client' : gateway && !metered ? 'gateway' : 'server');
   const other: Vantage = config.default === 'client' ? 'client' : 'server';
   return { vantageFor: (server) => byServer.get(fold(server)) ?? other };
 }

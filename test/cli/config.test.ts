@@ -55,6 +55,11 @@ describe('config check says line and reason', () => {
       'api: { port: 1 }\n---\napi: { port: 2 }\n',
       [':2:1: the file holds more than one document'],
     ],
+    [
+      'one server twice',
+      'counting:\n  servers:\n    Docs: {}\n    docs: {}\n',
+      [':4:5: counting.servers.docs: is the same name'],
+    ],
     ['UTF-16', Buffer.from('\uFEFFapi:', 'utf16le'), ['the file is UTF-16; save it as UTF-8']],
     [
       'all of them',

@@ -238,6 +238,18 @@ describe('problems have their line', () => {
       [/^3 rules\[1\]\.id: is the id of the rule in line 2 too/],
     ],
     [
+      'one id in two ways of writing it',
+      'rules:\n  - { id: Aﬁ, when: { tool: x }, team: t }\n  - { id: afi, when: { tool: y }, team: t }\n',
+      [/^3 rules\[1\]\.id: is the id of the rule in line 2 too/],
+    ],
+    [
+      'one tag twice',
+      'rules:\n  - id: a\n    team: t\n    when:\n      tags:\n        App: x\n        ＡＰＰ: y\n',
+      [/^7 rules\[0\]\.when\.tags\.ＡＰＰ: is the same name as another/],
+    ],
+    ['a file that was cut to nothing', '', [/^1 rules: expected a list; for no rules write `rules: \[\]`/]],
+    ['rules without any', 'rules:\n', [/^1 rules: /]],
+    [
       'a key twice',
       'rules:\n  - id: a\n    when: any\n    team: t\n    team: u\n',
       [/^5 rules\[0\]\.team: is a duplicate of the key in line 4/],

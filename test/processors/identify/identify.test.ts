@@ -47,10 +47,11 @@ describe('which observation counts', () => {
     );
     expect(OUTCOMES.filter((outcome) => !counted.includes(outcome))).toEqual(['interim']);
   });
-  it('refuses one server under two names', () => {
-    expect(() => countingPolicy(counting({ servers: { search: {}, Search: {} } }))).toThrow(
-      expect.objectContaining({ code: 'TM_CONFIG' }),
-    );
+  it('one server under two names is no configuration', () => {
+    const { error } = ConfigSchema.safeParse({ counting: { servers: { search: {}, Search: {} } } });
+    expect(error?.issues).toMatchObject([
+      { path: ['counting', 'servers', 'Search'], message: expect.stringContaining('the same name') },
+    ]);
   });
 });
 
