@@ -80,13 +80,13 @@ function conflicts(
   }
   for (const { index, fromMs, toMs } of compiled)
     if (fromMs >= toMs) tell(['rules', index], 'ends before it begins: valid_to must be after valid_from');
-  for (const { index, by, kind } of overlaps(compiled)) {
+  for (const { index, by, kind, item = [] } of overlaps(compiled)) {
     const first = `rule "${rules[by]?.id}" in line ${lineOf(by)}`;
     tell(
-      ['rules', index],
+      ['rules', index, ...item],
       kind === 'same'
         ? `asks for the same as ${first}, at the same time`
-        : `decides nothing: ${first} comes first and fits all that this one does`,
+        : `decides nothing: ${first} comes first and fits all that this ${item.length === 0 ? 'one' : 'item'} does`,
     );
   }
   return problems.sort((a, b) => a.line - b.line);

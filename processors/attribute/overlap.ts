@@ -1,4 +1,5 @@
-import { coversPattern, type Pattern } from './pattern.ts';
+import { fold } from '../../core/fold.ts';
+import { compilePattern, coversPattern, type Pattern } from './pattern.ts';
 import { merged, RuleIndex } from './rule-index.ts';
 import { type CompiledRule, TEXT_FIELDS } from './rules.ts';
 
@@ -7,17 +8,22 @@ export interface Overlap {
   /** Index of the rule that comes first. */
   readonly by: number;
   readonly kind: 'same' | 'hidden';
+  /** Where only one item of a list is: its path in the rule. */
+  readonly item?: readonly (string | number)[];
 }
 
 /**
  * Rules that an earlier one leaves nothing to decide: it asks for the same at overlapping times (`same`), or fits all
- * that the later one fits, whenever that is valid (`hidden`). Either is a mistake in the file. Each rule is told once.
+ * that the later one fits, whenever that is valid (`hidden`). Either is a mistake in the file, and so it is where it is
+ * true of one item of a rule's list: a key that two rules name. Each rule, or else each item, is told once.
  */
 export function overlaps(rules: readonly CompiledRule[]): Overlap[] {
   const masks = rules.map(maskOf);
-  const found: Overlap[] = [];
   const filed = new RuleIndex(rules);
-  for (const [index, later] of rules.entries()) {
+
+  /** The first earlier rule that leaves `later` nothing. */
+  const taker = (later: CompiledRule): Omit<Overlap, 'item'> | null => {
+    const { index } = later;
     // A rule that covers this one is filed under a value that this one names, or under none.
     const candidates = filed.candidates(
       (field) => firstOf(later.fields.get(field)),
@@ -32,13 +38,61 @@ export function overlaps(rules: readonly CompiledRule[]): Overlap[] {
       if (!covers(earlier, later)) continue;
       const overlap = earlier.fromMs < later.toMs && later.fromMs < earlier.toMs;
       const within = earlier.fromMs <= later.fromMs && later.toMs <= earlier.toMs;
-      const same = overlap && masks[by] === masks[index] && covers(later, earlier);
-      if (!same && !within) continue;
-      found.push({ index, by, kind: same ? 'same' : 'hidden' });
-      break;
+      const same = overlap && masks[by] === masks[index] && covers(later, narrowedTo(later, earlier));
+      if (same || within) return { index, by, kind: same ? 'same' : 'hidden' };
     }
+    return null;
+  };
+
+  return rules.flatMap((rule): Overlap[] => {
+    const whole = taker(rule);
+    if (whole !== null) return [whole];
+    return itemsOf(rule).flatMap(({ item, alone }) => {
+      const part = taker(alone);
+      return part === null ? [] : [{ ...part, item }];
+    });
+  });
+}
+
+/** The rule once for each item of each of its lists, with that item alone. */
+function itemsOf(rule: CompiledRule): { item: readonly (string | number)[]; alone: CompiledRule }[] {
+  if (rule.rule.when === 'any') return [];
+  const { tags = {}, ...when } = rule.rule.when;
+  const items: { item: readonly (string | number)[]; alone: CompiledRule }[] = [];
+  for (const field of TEXT_FIELDS) {
+    const key = field === 'caller' ? CALLER_KEYS.find((name) => when[name] !== undefined) : field;
+    const source = key === undefined ? undefined : when[key];
+    if (key === undefined || !Array.isArray(source) || source.length < 2) continue;
+    for (const [i, text] of source.entries())
+      items.push({
+        item: ['when', key, i],
+        alone: { ...rule, fields: new Map(rule.fields).set(field, compilePattern(text)) },
+      });
   }
-  return found;
+  for (const [name, source] of Object.entries(tags)) {
+    if (!Array.isArray(source) || source.length < 2) continue;
+    for (const [i, text] of source.entries())
+      items.push({
+        item: ['when', 'tags', name, i],
+        alone: { ...rule, tags: new Map(rule.tags).set(fold(name), compilePattern(text)) },
+      });
+  }
+  return items;
+}
+
+const CALLER_KEYS = ['caller', 'api_key', 'os_user'] as const;
+
+/** `wide` without what its lists name beside what `narrow` names, where that is one of them. */
+function narrowedTo(narrow: CompiledRule, wide: CompiledRule): CompiledRule {
+  const cut = <K>(patterns: ReadonlyMap<K, Pattern>, by: ReadonlyMap<K, Pattern>): Map<K, Pattern> =>
+    new Map(
+      [...patterns].map(([key, pattern]) => {
+        const other = by.get(key);
+        const one = other !== undefined && other.globs.length === 0 && other.exact.size === 1;
+        return [key, one && pattern.exact.has(firstOf(other) as string) ? other : pattern];
+      }),
+    );
+  return { ...wide, fields: cut(wide.fields, narrow.fields), tags: cut(wide.tags, narrow.tags) };
 }
 
 function firstOf(pattern: Pattern | undefined): string | undefined {

@@ -265,6 +265,21 @@ describe('problems have their line', () => {
       [/^3 rules\[1\]: asks for the same/],
     ],
     [
+      'one key in two lists',
+      'rules:\n  - { id: a, when: { api_key: [k-17, k-18] }, team: t }\n  - id: b\n    team: u\n    when:\n      api_key:\n        - k-16\n        - K-18\n',
+      [/^8 rules\[1\]\.when\.api_key\[1\]: asks for the same as rule "a" in line 2, at the same time/],
+    ],
+    [
+      'one tag in two lists, for a while',
+      'rules:\n  - { id: a, when: { tags: { app: [x, y] } }, team: t, valid_to: 2026-06-02 }\n  - { id: b, when: { tags: { APP: [z, y] } }, team: u, valid_from: 2026-06-01 }\n',
+      [/^3 rules\[1\]\.when\.tags\.APP\[1\]: asks for the same/],
+    ],
+    [
+      'one item that another rule hides',
+      'rules:\n  - { id: a, when: { tool: "x*" }, team: t }\n  - { id: b, when: { tool: [y, x1], server: s }, team: u }\n',
+      [/^3 rules\[1\]\.when\.tool\[1\]: decides nothing: rule "a" in line 2 comes first/],
+    ],
+    [
       'a rule that another hides',
       'rules:\n  - { id: a, when: { tool: "x*" }, team: t }\n  - { id: b, when: { tool: [x1, "xy*"], server: s }, team: u }\n',
       [/^3 rules\[1\]: decides nothing: rule "a" in line 2 comes first/],
@@ -303,6 +318,16 @@ describe('problems have their line', () => {
       'verified, then whoever',
       '{ id: a, when: { caller: x }, team: t }',
       '{ id: b, when: { caller: x, verified: any }, team: u }',
+    ],
+    [
+      'one key in two lists, one after the other',
+      '{ id: a, when: { tool: [x, y] }, team: t, valid_to: 2026-06-01 }',
+      '{ id: b, when: { tool: [y, z] }, team: u, valid_from: 2026-06-01 }',
+    ],
+    [
+      'one key in two lists of rules that ask for more',
+      '{ id: a, when: { tool: [x, y], server: s }, team: t }',
+      '{ id: b, when: { tool: [y, z], client: c }, team: u }',
     ],
     ['crossing', '{ id: a, when: { tool: x }, team: t }', '{ id: b, when: { server: s }, team: u }'],
   ])('nothing is wrong with %s', (_title, first, second) =>
