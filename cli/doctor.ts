@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { ReadyzSchema } from '../api/routes/meta.ts';
 import { messageOf, ToolmeterError } from '../core/errors.ts';
 import { homePath, ingestUrl, isDisabled, openHome } from '../core/home.ts';
 import type { Config } from '../schemas/config.ts';
@@ -111,22 +112,20 @@ function apiUrl({ host, port }: Config['api'], env = process.env): string {
 }
 
 async function api(url: string): Promise<Finding> {
+  const finding = (ok: boolean, detail: string): Finding => ({ name: 'api', ok, detail: `${url} ${detail}` });
+  let body: unknown;
   try {
-    const response = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) });
-    const body = (await response.json()) as { parts?: { name: string; ok: boolean; detail: string }[] };
-    const failing = (body.parts ?? [])
-      .filter(({ ok }) => !ok)
-      .map(({ name, detail }) => `${name}: ${detail}`);
-    return {
-      name: 'api',
-      ok: response.ok,
-      detail: response.ok ? `${url} is ready` : `${url} is not ready: ${failing.join('; ')}`,
-    };
-  } catch {
-    return {
-      name: 'api',
-      ok: false,
-      detail: `nothing answers at ${url}: start it with "toolmeter up" (collectors spool meanwhile)`,
-    };
+    body = await (await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(3_000) })).json();
+  } catch (error) {
+    if (error instanceof SyntaxError) return finding(false, 'answers, and is not Toolmeter');
+    return finding(false, 'does not answer: start it with "toolmeter up" (collectors spool meanwhile)');
   }
+  const answer = ReadyzSchema.safeParse(body);
+  if (!answer.success) return finding(false, 'answers, and is not Toolmeter');
+  if (answer.data.status === 'ready') return finding(true, 'is ready');
+  // Details are only for whoever may read the metrics.
+  const failing = answer.data.parts
+    .filter(({ ok }) => !ok)
+    .map(({ name, detail }) => (detail === undefined ? name : `${name}: ${detail}`));
+  return finding(false, `is not ready: ${failing.join('; ')}`);
 }

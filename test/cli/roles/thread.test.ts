@@ -9,8 +9,11 @@ import { freePort, scratchFolder, startToolmeter, untilReady } from '../../suppo
 const ENDER = `
 import { existsSync } from 'node:fs';
 import { isMainThread, workerData } from 'node:worker_threads';
-if (!isMainThread && workerData?.role === process.env.ENDER_ROLE)
-  setInterval(() => existsSync(process.env.ENDER_FILE) && process.exit(0), 20).unref();
+if (!isMainThread && workerData?.role === process.env.ENDER_ROLE) {
+  const end = () => existsSync(process.env.ENDER_FILE) && process.exit(0);
+  end();
+  setInterval(end, 20).unref();
+}
 `;
 
 test.each(['processor', 'store'])(
