@@ -135,7 +135,8 @@ function v6Around(segment: Segment, at: number, floor: number): Hit | undefined 
   while (start > floor && at - start < 5 && isHex(segment.code(start - 1))) start--;
   if (at - start > 4 || (start === at && segment.code(at + 1) !== 58)) return undefined;
   const before = segment.code(start - 1);
-  if (isJoined(before) || before === 58 || before === 46 || before === 45) return undefined;
+  if ((isJoined(before) && before !== 64) || before === 58 || before === 46 || before === 45)
+    return undefined;
   return ipv6At(segment, start);
 }
 

@@ -134,6 +134,15 @@ export function ibanAt(segment: Segment, at: number): Hit | undefined {
   return { start: at, end: i, type: 'iban', detector: 'iban', value: iban };
 }
 
+/** The groups of an account number before `at`, from its country on: `DE89 3704 `. */
+const GROUPS = /(?:^|[^A-Za-z0-9])([A-Z]{2})\d[\dA-Z](?:[ -][A-Za-z0-9]{1,4}){0,7}[ -]$/;
+
+/** Whether the digits at `at` go on with what is written as an IBAN, be it a right one or not. */
+export function inIban(segment: Segment, at: number): boolean {
+  const groups = GROUPS.exec(segment.text.slice(Math.max(0, at - 44), at));
+  return groups !== null && (groups[1] as string) in LENGTHS;
+}
+
 /** Space, its unbreaking kin, hyphen, dot. */
 function isSeparator(code: number): boolean {
   return code === 32 || code === 0xa0 || code === 0x202f || code === 45 || code === 46;

@@ -203,6 +203,9 @@ const TRAILERS = new Set([
   'text',
   'confirm',
   'confirmation',
+  ...'prod production staging stage dev development test testing qa uat live sandbox local default old new backup secure primary secondary root admin'.split(
+    ' ',
+  ),
   'base',
 ]);
 

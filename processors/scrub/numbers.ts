@@ -1,5 +1,6 @@
 import { isCard, luhn } from './card.ts';
 import { Cluster, DASH, DOT, SLASH, SPACE } from './cluster.ts';
+import { inIban } from './iban.ts';
 import { inVersion, isPersonalV4 } from './ip.ts';
 import { type PhoneContext, phoneAt, phoneContext, standsAlone } from './phone.ts';
 import { type Hit, isAlnum, isDigit, isJoined, isLetter, type Segment } from './segment.ts';
@@ -27,9 +28,10 @@ export function numberAt(segment: Segment, at: number): Hit | undefined {
       v4At(segment, cluster) ??
       ssnAt(segment, cluster, contextOf(at)) ??
       cardAt(segment, cluster, contextOf(at));
-    if (hit !== undefined) return hit;
+    if (hit !== undefined) return hit.type === 'card' && inIban(segment, at) ? undefined : hit;
   }
-  return phoneAt(segment, cluster, first, contextOf(at));
+  const phone = phoneAt(segment, cluster, first, contextOf(at));
+  return phone !== undefined && !cluster.plus && inIban(segment, at) ? undefined : phone;
 }
 
 /** Whether a number may begin here: nothing before it that it would belong to. */
@@ -101,8 +103,9 @@ function v4At(segment: Segment, { count, separators, starts, ends }: Cluster): H
   const start = starts[0] as number;
   const end = ends[3] as number;
   const after = segment.code(end);
+  // `10.1.2.3@eth0` is scoped.
   if (
-    isJoined(after) ||
+    (isJoined(after) && !(after === 64 && isLetter(segment.code(end + 1)))) ||
     (after === 45 && isAlnum(segment.code(end + 1))) ||
     (after === 46 && isAlnum(segment.code(end + 1)))
   )
@@ -162,6 +165,8 @@ function cardAt(segment: Segment, found: Cluster, context: () => PhoneContext): 
     )
       continue;
     const start = found.starts[0] as number;
+    // `525287.2292118854` is a decimal.
+    if (last === 2 && separator === DOT) return undefined;
     if (last === 1 && !bareCard(segment, start, digits, context)) continue;
     return { start, end: found.ends[last - 1] as number, type: 'card', detector: 'card', value: digits };
   }
@@ -191,13 +196,14 @@ function isGrouped(found: Cluster, groups: number): boolean {
   return true;
 }
 
-/** Without groups the common lengths are enough; others are ids more often than cards, unless something says so. */
+/**
+ * Without groups the common lengths are enough. Others are ids more often than cards, those of 17 to 19 digits
+ * snowflakes, unless something says so.
+ */
 function bareCard(segment: Segment, start: number, digits: string, context: () => PhoneContext): boolean {
   if (segment.key.card) return true;
   const named = CARD_WORDS.test(segment.before(start));
   if (named) return true;
   if (segment.key.identifier || context() === 'other') return false;
-  if (digits.length === 16 || (digits.length === 15 && digits.startsWith('3')) || digits.length === 14)
-    return true;
-  return digits.length === segment.end && segment.key.neutral;
+  return digits.length === 16 || (digits.length === 15 && digits.startsWith('3')) || digits.length === 14;
 }

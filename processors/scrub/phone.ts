@@ -186,24 +186,25 @@ function nationalNumber(
   // The shape of a social security number: whatever it is, it is no phone's.
   const end = cluster.closes[last - 1] as number;
   // No plan's form is one group alone.
-  const strength = shape === '3-2-4' || last - first === 1 ? 0 : strengthOf(digits, shape);
-  if (strength < STRONG && shape !== '3-2-4' && LOOSE.test(shape) && digits.length <= 15) {
+  const strength = SSN_SHAPE.test(shape) || last - first === 1 ? 0 : strengthOf(digits, shape);
+  if (strength < STRONG && !SSN_SHAPE.test(shape) && LOOSE.test(shape) && digits.length <= 15) {
     if (isLabelled(segment, end)) return { detector: 'phone.context', value: nationalValue(digits) };
   }
   if (strength === 0 && !(digits.length <= 15 && LOOSE.test(shape) && context() === 'phone'))
     return undefined;
   if (context() === 'other') return undefined;
-  if ((strength < STRONG || isAmongNumbers(segment, cluster, shape)) && context() !== 'phone')
+  if ((strength < STRONG || isAmongNumbers(segment, cluster, end, shape)) && context() !== 'phone')
     return undefined;
   return { detector: strength === STRONG ? 'phone.national' : 'phone.context', value: nationalValue(digits) };
 }
 
-/** Digits with nothing but spaces between are a column of a log or a table where more stand before them, or a house number. */
-function isAmongNumbers(segment: Segment, cluster: Cluster, shape: string): boolean {
+/** Digits with nothing but spaces between are a column of a log or a table where more stand beside them, or a house number. */
+function isAmongNumbers(segment: Segment, cluster: Cluster, end: number, shape: string): boolean {
   if (!/^[\d ]+$/.test(shape)) return false;
   const before = cluster.start - 1;
   if (segment.code(before) === 32 && isDigit(segment.code(before - 1))) return true;
-  STREET.lastIndex = cluster.closes[cluster.count - 1] as number;
+  if (segment.code(end) === 32 && isDigit(segment.code(end + 1))) return true;
+  STREET.lastIndex = end;
   return STREET.test(segment.text);
 }
 
@@ -230,6 +231,8 @@ const SEPARATOR_MARK: Readonly<Record<number, number>> = {
   [PAREN]: 4,
   [SPACED]: 1,
 };
+
+const SSN_SHAPE = /^3([- .])2\1(?:4)$/;
 
 /** Enough by itself, or only with a word. */
 const STRONG = 2;

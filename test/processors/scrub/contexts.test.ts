@@ -18,12 +18,15 @@ const FOUND: Readonly<Record<string, readonly string[]>> = {
     'Tel: ⟦(06 1) 555 0199⟧',
     'my driver said: call ⟦0161 496 0123⟧',
   ],
+  ip: ['ssh ops@⟦2001:db8:7::1f⟧', 'bound to ⟦10.4.7.19⟧@eth0'],
   card: [
     'my credit card ⟦3502000000000007⟧ was stolen',
     'card number ⟦587400000002⟧, please block it',
     'Which cc? ⟦3519 0000 0000 0008⟧',
   ],
   secret: [
+    'api_key_staging: "⟦k3v9d2m4q8⟧"',
+    'DB_PASSWORD_PROD=⟦k3v9d2m4q8⟧',
     'TOKEN ?= "⟦k3v9d2m4q8⟧"',
     'deploy_token ::= "⟦k3v9d2m4q8⟧"',
     'auth_token :::= ⟦k3v9d2m4q8⟧',
@@ -85,6 +88,17 @@ const NOT_FOUND: readonly string[] = [
   // Columns of a log, and a house.
   '081111 060015 21733 INFO dfs.DataNode: PacketResponder',
   'Bill to: 03262 2437 Main St Suite 442',
+  // Written as an IBAN, with a digit wrong or cut.
+  'DE89 3704 0044 0532 0130 01',
+  'DK50 0040 0440 1162 44',
+  'RS35 2600 0560 1001 6113 70',
+  // Right by their check digits, and no cards: a decimal, a snowflake, a product's number.
+  '525287.2292118854',
+  '811150732845703657',
+  '4012345678909',
+  // Columns.
+  '078 00 1123',
+  '633 873 9142 778',
   // A repository's address.
   'org-6811@github.example.com:octo-org/octo-repo.git',
 ];
