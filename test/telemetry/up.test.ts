@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newSpanId, newTraceId } from '../../core/ids.ts';
 import { openEmbeddedLog } from '../../eventlog/embedded/index.ts';
+import type { ObservedCall } from '../../schemas/call-event.ts';
 import { HEADER } from '../../schemas/record.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import { eventually } from '../support/calls-topic.ts';
@@ -29,21 +30,27 @@ test('toolmeter up: call, publish, process and insert come out in the one trace 
     const secret = 'ada-4711@example.com';
     event.arguments.text = JSON.stringify({ message: secret });
     const unsampled = observedCall({ trace: { traceparent: `00-${newTraceId()}-${newSpanId()}-00` } });
-    const posted = await fetch(`${url}/v1/events`, {
-      method: 'POST',
-      body: JSON.stringify([unsampled, event]),
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    });
-    expect(posted.status).toBe(202);
-    await eventually(
-      async () => (await fetch(`${url}/v1/calls/${event.event_id}`)).status === 200,
-      `the call in the API; output:\n${running.output()}`,
-      30_000,
-    );
+    const post = async (...events: ObservedCall[]): Promise<void> => {
+      const posted = await fetch(`${url}/v1/events`, {
+        method: 'POST',
+        body: JSON.stringify(events),
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      });
+      expect(posted.status).toBe(202);
+      for (const { event_id } of events)
+        await eventually(
+          async () => (await fetch(`${url}/v1/calls/${event_id}`)).status === 200,
+          `the call in the API; output:\n${running.output()}`,
+          30_000,
+        );
+    };
+    await post(unsampled, event);
     const metrics = await (await fetch(`${url}/metrics`)).text();
     expect(metrics).toContain('toolmeter_ingest_records_total{format="json",result="accepted"} 2\n');
     expect(metrics).toContain('toolmeter_processor_records_total{result="call"} 2\n');
     expect(metrics).toMatch(/toolmeter_sink_rows_total\{table="calls"\} 2\n/);
+    // Of this one the threads are not asked before the end.
+    await post(observedCall());
     await running.kill('SIGTERM');
 
     const log = await openEmbeddedLog({ path: join(home.path, 'log.sqlite') });
@@ -64,7 +71,8 @@ test('toolmeter up: call, publish, process and insert come out in the one trace 
     for (const span of receiver.spans.filter((span) => span.traceId === traceId))
       expect(span.parentSpanId).toBe(parentSpan);
     expect(JSON.stringify(receiver.spans)).not.toContain(unsampled.trace?.traceparent.slice(3, 35));
-    expect(receiver.metrics.map((metric) => metric.name)).toContain('toolmeter.processor.records');
+    const records = receiver.metrics.filter(({ name }) => name === 'toolmeter.processor.records').at(-1);
+    expect(records?.sum?.dataPoints.map(({ asDouble }) => asDouble)).toEqual([3, 0, 0]);
     expect(JSON.stringify(receiver.spans) + running.output()).not.toContain(secret);
   } finally {
     await running.kill();
