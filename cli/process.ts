@@ -2,6 +2,7 @@ import { homePath, openHome } from '../core/home.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
+import { watchProcess } from '../telemetry/process-metrics.ts';
 import { commandLine, PLACES, usageError } from './command-line.ts';
 import { startProcessor } from './roles/processor.ts';
 import type { Role } from './roles/role.ts';
@@ -31,6 +32,7 @@ export async function run(argv: string[]): Promise<number> {
     registry,
     log,
   });
+  const unwatch = watchProcess(registry);
   const roles: Role[] = [];
   if (values.only !== 'processor') roles.push(await startStore(context));
   if (values.only !== 'store') roles.push(await startProcessor(context));
@@ -40,5 +42,6 @@ export async function run(argv: string[]): Promise<number> {
   await waitForSignal();
   for (const role of roles.reverse()) await role.stop();
   await telemetry?.shutdown();
+  unwatch();
   return 0;
 }

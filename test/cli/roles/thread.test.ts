@@ -34,7 +34,7 @@ test.each(['processor', 'store'])(
     try {
       await untilReady(`http://127.0.0.1:${port}`, running);
       writeFileSync(cue, '');
-      const [code] = await once(running.child, 'exit', { signal: AbortSignal.timeout(30_000) });
+      const [code] = await once(running.child, 'exit', { signal: AbortSignal.timeout(60_000) });
       expect(code).toBe(2);
       expect(running.output()).toContain(
         `toolmeter up: The ${role} thread ended by itself, with code 0. Its work goes on after a restart; nothing is lost. (TM_THREAD)`,
