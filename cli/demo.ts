@@ -1,5 +1,5 @@
-import { homePath, ingestUrl } from '../core/home.ts';
-import { commandLine } from './command-line.ts';
+import { DEFAULT_URL, homePath, ingestUrl } from '../core/home.ts';
+import { commandLine, usageError } from './command-line.ts';
 import { runDemo } from './demo/run.ts';
 
 const USAGE = `Usage: toolmeter demo [--url URL]
@@ -11,5 +11,7 @@ show where the running one uses the demonstration's directory: toolmeter up --de
 export async function run(argv: string[]): Promise<number> {
   const line = commandLine(argv, USAGE, { url: { type: 'string' } });
   if (line === null) return 0;
-  return runDemo({ url: line.values.url ?? ingestUrl(), home: homePath(), begunAt: Date.now() });
+  const url = line.values.url ?? ingestUrl();
+  if (!URL.canParse(url)) throw usageError(`--url takes an address such as ${DEFAULT_URL}, not "${url}"`);
+  return runDemo({ url: url.replace(/\/$/, ''), home: homePath(), begunAt: Date.now() });
 }

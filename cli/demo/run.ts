@@ -1,4 +1,5 @@
 import { openApiKeys } from '../../api/auth/keys.ts';
+import { ToolmeterError } from '../../core/errors.ts';
 import { sleep } from '../../core/retry.ts';
 import type { SpendResult } from '../../schemas/api.ts';
 import { table } from '../table.ts';
@@ -17,6 +18,7 @@ const SETTLE_MS = 20_000;
 
 /** Drives the demonstration's traffic and prints the table. Resolves to the exit code. */
 export async function runDemo({ url, home, begunAt }: DemoOptions): Promise<number> {
+  await expectToolmeter(url);
   process.stdout.write(
     `\nDemonstration: ${DEMO_TEAMS.length} agents, one for each team, now call a real MCP server (server-everything) through\n` +
       '"toolmeter wrap". Calls and results are real; who the teams are and which model each agent uses is made up, by tags.\n',
@@ -33,6 +35,22 @@ export async function runDemo({ url, home, begunAt }: DemoOptions): Promise<numb
   );
   process.stdout.write(`Ask yourself:  curl '${url}/v1/spend?${query(from)}'\n`);
   return result.total.calls >= calls ? 0 : 1;
+}
+
+/** Before any traffic is made. @throws ToolmeterError TM_UNREACHABLE */
+async function expectToolmeter(url: string): Promise<void> {
+  try {
+    const response = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) });
+    await response.body?.cancel();
+    if (response.ok) return;
+  } catch {
+    // Why it can't be reached is less telling than that it can't: said below.
+  }
+  throw new ToolmeterError(
+    'TM_UNREACHABLE',
+    `No Toolmeter answers at ${url}.`,
+    'Start it with "toolmeter up", or name another with --url.',
+  );
 }
 
 function environment(extra: Record<string, string>): Record<string, string> {
@@ -64,7 +82,12 @@ async function settle(url: string, home: string, from: string, calls: number): P
     }
     const result = (await response.json()) as SpendResult;
     if (response.ok && (result.total.calls >= expected || Date.now() > deadline)) return result;
-    if (!response.ok && Date.now() > deadline) throw new Error(`GET /v1/spend answered ${response.status}`);
+    if (!response.ok && Date.now() > deadline)
+      throw new ToolmeterError(
+        'TM_UNREACHABLE',
+        `GET ${url}/v1/spend answers ${response.status}.`,
+        `GET ${url}/readyz says what is not ready.`,
+      );
     await sleep(100);
   }
 }

@@ -53,6 +53,8 @@ describe('bad usage is one sentence on standard error and exit code 2', () => {
     [['keys', 'create', '--collector'], /a collector token needs a --name/],
     [['keys', 'list', 'all'], /nothing is known of "all"/],
     [['keys', 'revoke'], /revoke which\?/],
+    [['demo', '--url', 'here'], /--url takes an address such as/],
+    [['demo', '--url', 'http://127.0.0.1:9'], /No Toolmeter answers at .*TM_UNREACHABLE/],
     [['tokens'], /TM_TOKENS_MODEL/],
   ] as const)('%j', async (args, told) => {
     const { status, stdout, stderr } = await toolmeter(...args);
