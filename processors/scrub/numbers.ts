@@ -14,6 +14,9 @@ export function numberAt(segment: Segment, at: number): Hit | undefined {
   if (!afterAt && !mayStart(segment, at)) return undefined;
   cluster.read(segment, at);
   if (cluster.count === 0) return undefined;
+  // Fewer digits than any phone's, and groups than an address has.
+  const last = cluster.count - 1;
+  if (last < 3 && (cluster.ends[last] as number) - (cluster.starts[0] as number) < 7) return undefined;
   // `root@203.0.113.7`
   if (afterAt) return v4At(segment, cluster);
   let context: PhoneContext | undefined;

@@ -366,7 +366,7 @@ class Walk {
     return at + token.length;
   }
 
-  /** Whether a bare number can be anything: digits alone, with a card's check digit unless its key says phone or SSN. */
+  /** Whether a number, bare or the whole of a string, can be anything: digits alone, with a card's check digit unless its key says phone or SSN. */
   #mayBeFinding(at: number, end: number, named: boolean): boolean {
     if (end - at < (named ? 7 : 12) || end - at > 19) return false;
     for (let i = at; i < end; i++) if (!isDigit(this.#units[i] as number)) return false;
@@ -427,6 +427,8 @@ class Walk {
     const text = this.#text;
     if (start === end || isPlainId(this.#units, start, end)) return true;
     const first = this.#units[start] as number;
+    if (isDigit(first) && digitsEnd(this.#units, start, end) === end)
+      return !this.#mayBeFinding(start, end, key.phone || key.ssn);
     if (first === 123 || first === 91 || isWhite(first)) return false;
     if (this.#nextBackslash < start) {
       const found = text.indexOf('\\', start);
