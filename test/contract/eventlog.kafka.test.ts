@@ -1,5 +1,6 @@
 import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { afterAll, beforeAll, describe } from 'vitest';
+import { mendRequestQueue } from '../../eventlog/kafka/request-queue.ts';
 import { TOPICS } from '../../schemas/topics.ts';
 import { startKafkaOrSkip } from '../support/kafka/index.ts';
 import { eventLogContract } from './eventlog.ts';
@@ -12,6 +13,7 @@ describe.skipIf(kafka === null)('the Kafka log', () => {
   let admin: Admin;
 
   beforeAll(async () => {
+    mendRequestQueue();
     admin = connect();
     await admin.connect();
   });
