@@ -117,15 +117,25 @@ interface JsonSchema {
   anyOf?: JsonSchema[];
 }
 
-/** Every key that can be set by one variable: path and what its text becomes. */
+/**
+ * Every key that can be set by one variable: path and what its text becomes. What a section holds that is itself an
+ * object (SASL, a secret's reference) can be set whole, as JSON, and key by key, which comes after it and wins.
+ */
 function leaves(schema: JsonSchema, path: string[] = []): { path: string[]; type: string }[] {
-  if (schema.properties !== undefined) {
-    return Object.entries(schema.properties).flatMap(([key, child]) => leaves(child, [...path, key]));
-  }
-  return [{ path, type: schema.type ?? 'object' }];
+  const properties = [schema, ...(schema.anyOf ?? [])].flatMap((one) => Object.entries(one.properties ?? {}));
+  const below = properties.flatMap(([key, child]) => leaves(child, [...path, key]));
+  const isSection = below.length > 0 && path.length < 2;
+  return isSection ? below : [{ path, type: schema.type ?? 'object' }, ...below];
 }
 
 const LEAVES = leaves(z.toJSONSchema(ConfigSchema, { io: 'input' }) as JsonSchema);
+
+const EXPECTED: Readonly<Record<string, string>> = {
+  integer: 'a whole number',
+  number: 'a number',
+  boolean: 'true or false',
+  object: 'JSON',
+};
 
 function fromEnvironment(env: Env): { values: Record<string, unknown>; problems: SettingsProblem[] } {
   const values: Record<string, unknown> = {};
@@ -140,7 +150,7 @@ function fromEnvironment(env: Env): { values: Record<string, unknown>; problems:
     if (value === undefined)
       problems.push({
         where: `environment, ${name}`,
-        message: `expected ${type === 'object' ? 'JSON' : `a ${type}`}`,
+        message: `expected ${EXPECTED[type] ?? type}`,
       });
     else set(values, path, value);
   }

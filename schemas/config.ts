@@ -29,7 +29,9 @@ export const ConfigSchema = z.strictObject({
         password: SecretRefSchema,
       })
       .optional()
-      .describe('mechanism (plain, scram-sha-256, scram-sha-512), username, password (a reference).'),
+      .describe(
+        'mechanism (plain, scram-sha-256, scram-sha-512), username, password (a reference). Each has a variable too: TOOLMETER_LOG_SASL_MECHANISM …',
+      ),
     compression: z
       .enum(['none', 'gzip', 'zstd'])
       .default('zstd')

@@ -121,7 +121,7 @@ function configurationPage(): string {
 \`toolmeter.yaml\` in the working folder, or the file that \`--config\` or \`TOOLMETER_CONFIG\` names. Every key has a default
 or is optional: with no file at all, everything is embedded. An environment variable wins over the file; lists are
 separated by commas, mappings are JSON. A secret is never written into the file: it is \`{ env: NAME }\` or
-\`{ file: PATH }\`. Keys and ids are text, whatever YAML thinks of them (\`07\`, \`no\`, \`1e3\`).
+\`{ file: PATH }\`, and in the environment \`…_PASSWORD_ENV\` or \`…_PASSWORD_FILE\`. Keys and ids are text, whatever YAML thinks of them (\`07\`, \`no\`, \`1e3\`).
 Paths in the file are from its own folder, paths in the environment from the working folder.
 \`KAFKA_BROKERS\` stands for \`log.brokers\`, \`CLICKHOUSE_URL\` for \`store.url\`. \`toolmeter config check\` says line and
 reason of each problem; editors check by \`schemas/generated/config.json\`.

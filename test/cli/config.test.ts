@@ -102,6 +102,43 @@ describe('config check says line and reason', () => {
       });
   });
 
+  test.each([
+    ['whole', { TOOLMETER_LOG_SASL: '{"mechanism":"plain","username":"u","password":{"file":"/p"}}' }],
+    [
+      'key by key, as collectors read it',
+      {
+        TOOLMETER_LOG_SASL_MECHANISM: 'plain',
+        TOOLMETER_LOG_SASL_USERNAME: 'u',
+        TOOLMETER_LOG_SASL_PASSWORD_FILE: '/p',
+      },
+    ],
+    [
+      'both: the key wins',
+      {
+        TOOLMETER_LOG_SASL: '{"mechanism":"plain","username":"x","password":{"file":"/p"}}',
+        TOOLMETER_LOG_SASL_USERNAME: 'u',
+      },
+    ],
+  ])('SASL by the environment, %s', (_, env) => {
+    expect(loadSettings(null, env).config.log.sasl).toEqual({
+      mechanism: 'plain',
+      username: 'u',
+      password: { file: '/p' },
+    });
+  });
+
+  test('a secret by the environment, which names where it is', () => {
+    expect(loadSettings(null, { TOOLMETER_STORE_PASSWORD_ENV: 'P' }).config.store.password).toEqual({
+      env: 'P',
+    });
+    expect(loadSettings(null, { TOOLMETER_STORE_PASSWORD: '{"env":"P"}' }).config.store.password).toEqual({
+      env: 'P',
+    });
+    expect(checkSettings(null, { TOOLMETER_STORE_PASSWORD: 'hunter2' })).toEqual({
+      problems: [{ where: 'environment, TOOLMETER_STORE_PASSWORD', message: 'expected JSON' }],
+    });
+  });
+
   test('also of the files that it names, which lie beside it wherever one stands', async () => {
     const file = write('etc/toolmeter.yaml', 'directory: teams.yaml\nprices: [prices.yaml]\n');
     const teams = write(
