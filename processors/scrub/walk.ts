@@ -1,7 +1,9 @@
 import { CodeUnits } from './code-units.ts';
 import { applyEdits, type Edit, joinEdits } from './edits.ts';
-import { closingQuote, decode, encodeEdits } from './json-string.ts';
+import { decode, encodeEdits } from './json-string.ts';
+import { digitsEnd, isLoneScalar, isLuhn, isWhite, literalEnd, numberEnd, stringEnd } from './json-tokens.ts';
 import { accepts, type KeyInfo, type KeyRule, keyInfo, NO_KEY } from './key-names.ts';
+import { KnownKeys, LONGEST_KEY } from './known-keys.ts';
 import { isBase64, mediaHit } from './media.ts';
 import { isPlainId } from './plain-ids.ts';
 import { PLACEHOLDER } from './pseudonym.ts';
@@ -14,15 +16,8 @@ const MAX_EMBEDDED = 6;
 const MAX_DEPTH = 5_000;
 /** Passes until a text has nothing more to find; one that still has is an error. */
 const MAX_PASSES = 16;
-/** Places for keys whose meaning is remembered, a power of two. None that holds a finding. */
-const KEY_PLACES = 4096;
-/** Longest key that is remembered. */
-const LONGEST_KEY = 64;
 /** A blob is media from this length; shorter base64 is a word. */
 const SHORTEST_BLOB = 16;
-/** Most strings of JSON end before; looking further is the engine's. */
-const NEAR = 48;
-const NUMBER = /^-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 /** A payload that was cut before its type is media from this length. */
 const SHORTEST_CUT_PAYLOAD = 256;
 
@@ -44,7 +39,7 @@ interface Frame {
 
 /** Finds the edits of texts. Remembers keys that it has seen; nothing of values. */
 export class Walker {
-  readonly #keys = new Array<{ readonly key: string; readonly info: KeyInfo } | undefined>(KEY_PLACES);
+  readonly keys = new KnownKeys();
   /** One for each depth of JSON in strings: a walk's code units are read while those inside of it are walked. */
   readonly #readers = Array.from({ length: MAX_EMBEDDED + 1 }, () => new CodeUnits());
 
@@ -67,28 +62,6 @@ export class Walker {
     const units = (this.#readers[embedded] as CodeUnits).read(text, 0, text.length);
     return new Walk(text, units, name, embedded, this).run(key);
   }
-
-  /** The meaning of the key at start … end − 1, if it was seen before and held no finding. Makes no string. */
-  known(text: string, units: Uint16Array, start: number, end: number): KeyInfo | undefined {
-    const entry = this.#keys[placeOf(units, start, end)];
-    return entry !== undefined && entry.key.length === end - start && text.startsWith(entry.key, start)
-      ? entry.info
-      : undefined;
-  }
-
-  /** Its meaning, which is remembered in place of another key's that fell on its place. */
-  remember(key: string, units: Uint16Array, start: number, end: number): KeyInfo {
-    const info = keyInfo(key);
-    this.#keys[placeOf(units, start, end)] = { key, info };
-    return info;
-  }
-}
-
-/** FNV-1a over the code units, as an index. */
-function placeOf(units: Uint16Array, start: number, end: number): number {
-  let hash = 0x811c9dc5;
-  for (let i = start; i < end; i++) hash = Math.imul(hash ^ (units[i] as number), 0x01000193);
-  return (hash ^ (hash >>> 16)) & (KEY_PLACES - 1);
 }
 
 /** Names a finding: its pseudonym. */
@@ -101,15 +74,6 @@ function startsAsJson(text: string): boolean {
   const code = text.charCodeAt(i);
   return code === 123 || code === 91;
 }
-
-/** One string or one number, and nothing else: text may start as one and go on as prose. */
-function isLoneScalar(text: string): boolean {
-  const trimmed = text.trim();
-  if (trimmed.startsWith('"')) return closingQuote(trimmed, 1) === trimmed.length - 1;
-  return trimmed.length < 64 && NUMBER.test(trimmed);
-}
-
-const isWhite = (code: number): boolean => code === 32 || code === 10 || code === 13 || code === 9;
 
 /** Edits of plain text, until what they leave has nothing to find: scrubbing again then changes nothing. */
 export function plain(text: string, key: KeyInfo, name: Name): readonly Edit[] {
@@ -130,64 +94,6 @@ export function plain(text: string, key: KeyInfo, name: Name): readonly Edit[] {
 
 function toEdit({ start, end, type, detector, value, note }: Hit, name: Name): Edit {
   return { start, end, type, detector, replacement: note ?? name(type, value) };
-}
-
-/** The end of the number at `at` (RFC 8259), or −1. */
-function numberEnd(units: Uint16Array, at: number, end: number): number {
-  let i = digitsEnd(units, units[at] === 45 ? at + 1 : at, end);
-  if (i === -1) return -1;
-  if (i < end && units[i] === 46) {
-    i = digitsEnd(units, i + 1, end);
-    if (i === -1) return -1;
-  }
-  if (i < end && ((units[i] as number) | 32) === 101) {
-    i++;
-    if (i < end && (units[i] === 43 || units[i] === 45)) i++;
-    return digitsEnd(units, i, end);
-  }
-  return i;
-}
-
-/** The end of one or more digits at `from`, or −1. */
-function digitsEnd(units: Uint16Array, from: number, end: number): number {
-  let i = from;
-  while (i < end && isDigit(units[i] as number)) i++;
-  return i === from ? -1 : i;
-}
-
-/** The quote that closes the string whose content starts at `from`, or −1 when it was cut. */
-function stringEnd(text: string, units: Uint16Array, from: number): number {
-  let near = Math.min(from + NEAR, text.length);
-  let i = from;
-  for (; i < near; i++) {
-    const code = units[i];
-    if (code === 34) return i;
-    if (code === 92) {
-      // JSON in a string has one escape after the other: those are told here too.
-      i++;
-      near = text.length;
-    }
-  }
-  return i < text.length ? closingQuote(text, i) : -1;
-}
-
-/** Whether digits have a payment card's check digit (ISO/IEC 7812-1 annex B). */
-function isLuhn(units: Uint16Array, from: number, to: number): boolean {
-  let sum = 0;
-  let double = false;
-  for (let i = to - 1; i >= from; i--) {
-    const digit = ((units[i] as number) - 48) << (double ? 1 : 0);
-    sum += digit > 9 ? digit - 9 : digit;
-    double = !double;
-  }
-  return sum % 10 === 0;
-}
-
-/** The end of the literal at `at`, or −1. */
-function literalEnd(text: string, at: number): number {
-  for (const literal of ['true', 'false', 'null'])
-    if (text.startsWith(literal, at)) return at + literal.length;
-  return -1;
 }
 
 /** One walk over one JSON text. */
@@ -386,7 +292,7 @@ class Walk {
 
   /** A key's meaning, after its own text was scrubbed. */
   #key(start: number, end: number): KeyInfo {
-    const known = this.#walker.known(this.#text, this.#units, start, end);
+    const known = this.#walker.keys.known(this.#text, this.#units, start, end);
     if (known !== undefined) return known;
     const raw = this.#text.slice(start, end);
     const text = decode(raw);
@@ -396,7 +302,7 @@ class Walk {
       return NO_KEY;
     }
     return text === raw && raw.length <= LONGEST_KEY
-      ? this.#walker.remember(raw, this.#units, start, end)
+      ? this.#walker.keys.remember(raw, this.#units, start, end)
       : keyInfo(text);
   }
 
