@@ -226,6 +226,8 @@ function wordsOf(key: string): string[] {
   return words;
 }
 
+/** Longer, nothing stands for a value. */
+const LONGEST_FILLER = 256;
 /** Values that stand for "not here": masks, templates, the words for nothing, and versions of a package of that name. */
 const NOT_A_VALUE =
   /^(?:[*•xX._\-\s]+|\$\{[^}]*\}|\{\{.*\}\}|\[?(?:redacted|masked|hidden|filtered|removed|omitted)\]?|<[^<>]*>|null|none|nil|undefined|true|false|n\/a|changeme|required|optional|string|read|write|enabled|disabled|(?:client_secret|api_key|apikey|access_token|auth_token)|(?:add|insert|replace|enter|put|paste|set|use)?[_-]?(?:with[_-])?(?:your|my)(?:[_-][a-z]+)+|[a-z]+(?:[_-][a-z]+)*[_-]here|[\^~>=v]{0,3}\d+\.\d+\.\d+(?:-[\w.]+)?)$/i;
@@ -238,7 +240,7 @@ export function accepts(found: KeyRule, value: string): boolean {
   const bare = value.replace(PLACEHOLDERS, 'x');
   if (bare !== value && found.form !== 'any') return false;
   const trimmed = bare.trim();
-  if (trimmed === '' || NOT_A_VALUE.test(trimmed)) return false;
+  if (trimmed === '' || (trimmed.length <= LONGEST_FILLER && NOT_A_VALUE.test(trimmed))) return false;
   switch (found.form) {
     case 'any':
       return true;
