@@ -54,6 +54,8 @@ const MAX_WAITING = 4_096;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
 /** Pause before a disk that failed is tried again. */
 const DISK_PAUSE_MS = 500;
+/** What a disk that failed is given at a time until it has taken all that waits: it may have room for a part. Bytes. */
+const PIECE_BYTES = 256 * 1024;
 /** While events are being dropped, the gap is told this often. */
 const GAP_MS = 10_000;
 const ALIVE_MS = 10 * 60_000;
@@ -79,6 +81,8 @@ export class Spool implements ForwardingOutbox {
   readonly #open = new Map<PendingCall, Numbered>();
   #begun: PendingCall[] = [];
   #ended: PendingCall[] = [];
+  /** Dropped when they ended: they may still stand in `#begun`, and are not dropped, or lost, a second time. */
+  readonly #forgotten = new WeakSet<PendingCall>();
   /** Rendered, refused by the disk, tried again. */
   #held: Finished[] = [];
   #store: SpoolStore | null = null;
@@ -124,7 +128,9 @@ export class Spool implements ForwardingOutbox {
   }
 
   end(call: PendingCall): void {
-    if (this.#ended.length >= MAX_WAITING || this.#closing !== null) {
+    const isFull = this.#ended.length >= MAX_WAITING && !this.#open.has(call);
+    if (isFull || this.#closing !== null) {
+      this.#forgotten.add(call);
       this.#untold++;
       this.#dropped++;
       return;
@@ -293,8 +299,8 @@ export class Spool implements ForwardingOutbox {
     const begun = this.#unended(ended);
     this.#begun = begun.splice(most);
     if (this.#ended.length + this.#begun.length > 0 && this.#timer === null) this.#schedule(0);
-    const wasRefused = this.#diskRetryAtMs !== 0;
     const finished = this.#held;
+    const wasRefused = this.#diskRetryAtMs !== 0 || finished.length > 0;
     this.#held = [];
     let room = this.#maxBytes - store.size.bytes;
     if (wasRefused) room = Math.min(room, MAX_WAITING_BYTES) - bytesOf(finished);
@@ -315,6 +321,8 @@ export class Spool implements ForwardingOutbox {
       if (numbered === undefined) room -= event.value.length;
       finished.push({ ...event, numbered });
     }
+    if (wasRefused) this.#makeRoom();
+    const later = wasRefused ? finished.splice(fitting(finished, PIECE_BYTES)) : [];
     for (const event of finished) draft.event(event, event.numbered);
 
     const opened: [PendingCall, Numbered][] = [];
@@ -336,13 +344,24 @@ export class Spool implements ForwardingOutbox {
       draft.drop(numbering.lanes[0] as LaneRow, this.#untold, tell);
     if (draft.empty) return;
     if (!this.#commit(draft)) {
-      this.#held = finished;
+      this.#held = [...finished, ...later];
       this.#begun = [...opened.map(([call]) => call), ...this.#begun];
       return;
     }
     if (tell) this.#gapAtMs = nowMs;
     this.#untold = 0;
     for (const [call, numbered] of opened) this.#open.set(call, numbered);
+    this.#held = later;
+    if (later.length > 0 && this.#timer === null) this.#schedule();
+  }
+
+  /** Flushes for as long as the disk takes a piece more. */
+  #flushToEnd(): void {
+    for (let before = Number.POSITIVE_INFINITY; ; before = this.#held.length) {
+      this.#diskRetryAtMs = 0;
+      this.#flush();
+      if (this.#held.length === 0 || this.#held.length >= before) return;
+    }
   }
 
   /** The calls that have begun and are open, in order. */
@@ -372,6 +391,18 @@ export class Spool implements ForwardingOutbox {
     return true;
   }
 
+  /**
+   * What little space there is goes to what is committed already: a write-ahead log that takes it all can never be
+   * carried over into its file, which has to grow for that.
+   */
+  #makeRoom(): void {
+    try {
+      this.#store?.sync();
+    } catch {
+      // It is the disk that failed, and that was said.
+    }
+  }
+
   #render(call: PendingCall, durable: boolean): Rendered | null {
     try {
       const event = call.event();
@@ -391,30 +422,34 @@ export class Spool implements ForwardingOutbox {
   #flushAtExit(): void {
     if (this.#closing !== null || this.#begun.length + this.#ended.length + this.#held.length === 0) return;
     this.#openStore();
-    this.#diskRetryAtMs = 0;
-    this.#flush();
+    this.#flushToEnd();
   }
 
   async #close(waitMs: number): Promise<void> {
     await this.#opened;
-    this.#diskRetryAtMs = 0;
     // A call that is open now ends as lost.
-    this.#ended = [...new Set([...this.#ended, ...this.#open.keys(), ...this.#begun])];
-    this.#flush();
+    const begun = this.#begun.filter((call) => !this.#forgotten.has(call));
+    this.#ended = [...new Set([...this.#ended, ...this.#open.keys(), ...begun])];
+    this.#flushToEnd();
     this.#forget();
     if (this.#timer !== null) clearTimeout(this.#timer);
     for (const interval of this.#intervals) clearInterval(interval);
-    if (this.#held.length > 0) {
-      this.#dropped += this.#held.length;
+    const lost = this.#held;
+    if (lost.length > 0) {
+      this.#dropped += lost.length;
       this.#log.error(
-        { code: 'TM_SPOOL_DISK', dropped: this.#held.length },
+        { code: 'TM_SPOOL_DISK', dropped: lost.length },
         'The spool could not be written up to its end; these events are lost',
       );
     }
     const numbering = this.#numbering;
-    if (numbering !== null && this.#held.length === 0) {
+    if (numbering !== null) {
+      // What has its number stays in the journal: the next owner ends it as lost, and its lane.
+      const journalled = lost.filter(({ numbered }) => numbered !== undefined).length;
       const draft = numbering.draft();
-      for (const lane of numbering.opened()) draft.end(lane);
+      this.#untold += lost.length - journalled;
+      if (this.#untold > 0) draft.drop(numbering.lanes[0] as LaneRow, this.#untold, true);
+      if (journalled === 0) for (const lane of numbering.opened()) draft.end(lane);
       if (!draft.empty) this.#commit(draft);
     }
     const deadline = performance.now() + waitMs;
@@ -430,6 +465,16 @@ export class Spool implements ForwardingOutbox {
     this.#store?.close();
     this.#store = null;
   }
+}
+
+/** How many of the first events have at most so many bytes together; one at least. */
+function fitting(events: readonly Rendered[], maxBytes: number): number {
+  let bytes = 0;
+  for (const [i, { value }] of events.entries()) {
+    bytes += value.length;
+    if (i > 0 && bytes > maxBytes) return i;
+  }
+  return events.length;
 }
 
 function bytesOf(events: readonly Rendered[]): number {

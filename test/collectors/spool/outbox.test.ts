@@ -477,6 +477,32 @@ describe('a disk that fails', () => {
   );
 });
 
+test.skipIf(process.platform !== 'linux')(
+  'a disk that fails until the end: what is lost is counted once each, and told of',
+  { timeout: 20_000 },
+  async () => {
+    const limit = (soft: string): unknown =>
+      execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${soft}:unlimited`]);
+    const outbox = start();
+    run(outbox);
+    await outbox.flush();
+    await until(() => outbox.stats().spooled === 0);
+    limit('8192');
+    try {
+      for (let i = 0; i < 6_000; i++) run(outbox);
+      await until(() => said.some(({ fields }) => (fields as { code?: string }).code === 'TM_SPOOL_DISK'));
+    } finally {
+      limit('unlimited');
+    }
+    // No flush: the end comes while calls still wait for the disk.
+    await outbox.close(10_000);
+    const { dropped } = outbox.stats();
+    expect(log.events()).toHaveLength(6_001 - dropped);
+    expect(log.records.filter(({ kind }) => kind === 'gap').at(-1)?.dropped).toBe(dropped);
+    expect(log.kinds().at(-1)).toBe('end');
+  },
+);
+
 describe('the pump', () => {
   test('sends a record that is too large again without its content, and says so', async () => {
     log.maxBytes = 3_000;
