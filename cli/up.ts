@@ -1,17 +1,17 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { openOutbox } from '../collectors/spool/index.ts';
 import { ToolmeterError } from '../core/errors.ts';
 import { homePath, openHome } from '../core/home.ts';
 import { VERSION } from '../core/version.ts';
-import { loadEmbeddedEngine } from '../store/client.ts';
+import { holderOf, loadEmbeddedEngine } from '../store/client.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
 import { watchOutbox } from '../telemetry/watch.ts';
 import { commandLine, PLACES } from './command-line.ts';
 import { runDemo } from './demo/run.ts';
-import { demoDirectory } from './demo/traffic.ts';
+import { DEMO_MARK, demoDirectory } from './demo/traffic.ts';
 import { startHttp } from './roles/http.ts';
 import { ROLES, type Role } from './roles/role.ts';
 import { startThread } from './roles/thread.ts';
@@ -114,12 +114,30 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
   }
 }
 
+/** A folder of the demonstration's own, empty. What is not one, or is in use, is left alone. @throws ToolmeterError */
 function prepareDemo(settings: Settings, home: string): Settings {
+  const file = join(home, 'directory.yaml');
+  const isOurs =
+    !existsSync(home) ||
+    readdirSync(home).length === 0 ||
+    (existsSync(file) && readFileSync(file, 'utf8').startsWith(DEMO_MARK));
+  if (!isOurs)
+    throw new ToolmeterError(
+      'TM_DEMO_HOME',
+      `The folder ${home} holds something else than a demonstration.`,
+      'The demonstration starts afresh each time: give it a folder of its own by --home.',
+    );
+  const pid = holderOf(join(home, 'store'));
+  if (pid !== null)
+    throw new ToolmeterError(
+      'TM_STORE_IN_USE',
+      `The demonstration in ${home} is still running, as process ${pid}.`,
+      'End it, or give this one another folder by --home.',
+    );
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const directory = join(home, 'directory.yaml');
-  writeFileSync(directory, demoDirectory());
-  return { ...settings, config: { ...settings.config, directory } };
+  writeFileSync(file, demoDirectory());
+  return { ...settings, config: { ...settings.config, directory: file } };
 }
 
 function banner(url: string, home: string, { config, file }: Settings): string {

@@ -211,15 +211,24 @@ async function embedded(options: StoreOptions): Promise<Connect> {
   };
 }
 
-/** The engine holds an OS lock on `status` in its folder, with the holder's pid inside. */
-function cannotOpen(path: string, error: unknown): Error {
-  let pid: string | undefined;
+/**
+ * The other process that has the embedded store in this folder open, or null. The engine holds an OS lock on `status`
+ * in its folder, with the holder's pid inside.
+ */
+export function holderOf(path: string): number | null {
+  let text: string;
   try {
-    pid = /PID: (\d+)/.exec(readFileSync(join(path, 'status'), 'utf8'))?.[1];
+    text = readFileSync(join(path, 'status'), 'utf8');
   } catch {
-    pid = undefined;
+    return null;
   }
-  if (pid !== undefined && Number(pid) !== process.pid && isAlive(Number(pid))) {
+  const pid = Number(/PID: (\d+)/.exec(text)?.[1]);
+  return Number.isSafeInteger(pid) && pid !== process.pid && isAlive(pid) ? pid : null;
+}
+
+function cannotOpen(path: string, error: unknown): Error {
+  const pid = holderOf(path);
+  if (pid !== null) {
     return new StoreError(
       'TM_STORE_IN_USE',
       `The store in ${path} is in use by pid ${pid}.`,

@@ -20,6 +20,9 @@ export const DEMO_TEAMS: readonly DemoTeam[] = [
   { app: 'growth-copilot', team: 'Growth', costCenter: 'CC-300', model: 'gemini-2.5-flash' },
 ];
 
+/** First line of the demonstration's directory, by which its folder is known. */
+export const DEMO_MARK = '# Who pays for whose calls, in the demonstration.';
+
 /** The demonstration's team directory. */
 export function demoDirectory(): string {
   const rules = DEMO_TEAMS.map(
@@ -33,7 +36,7 @@ export function demoDirectory(): string {
     environment: demo
 `,
   );
-  return `# Who pays for whose calls, in the demonstration.\nrules:\n${rules.join('')}`;
+  return `${DEMO_MARK}\nrules:\n${rules.join('')}`;
 }
 
 export interface TrafficOptions {
