@@ -368,7 +368,7 @@ export class Spool implements ForwardingOutbox {
   #unended(ended: readonly PendingCall[]): PendingCall[] {
     if (this.#begun.length === 0) return [];
     const gone = new Set([...ended, ...this.#ended]);
-    return this.#begun.filter((call) => !gone.has(call));
+    return this.#begun.filter((call) => !gone.has(call) && !this.#forgotten.has(call));
   }
 
   #commit(draft: Draft): boolean {

@@ -503,6 +503,38 @@ test.skipIf(process.platform !== 'linux')(
   },
 );
 
+test.skipIf(process.platform !== 'linux')(
+  'a call that was dropped at its end is not told of as lost, or recorded, besides',
+  { timeout: 20_000 },
+  async () => {
+    const limit = (soft: string): unknown =>
+      execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${soft}:unlimited`]);
+    const outbox = start();
+    run(outbox);
+    await outbox.flush();
+    await until(() => outbox.stats().spooled === 0);
+    limit('8192');
+    const open = Array.from({ length: 3_000 }, () => new TestCall());
+    try {
+      run(outbox);
+      await until(() => said.some(({ fields }) => (fields as { code?: string }).code === 'TM_SPOOL_DISK'));
+      for (const call of open) outbox.begin(call);
+      for (let i = 0; i < 4_200; i++) run(outbox);
+      for (const call of open) outbox.end(call);
+    } finally {
+      limit('unlimited');
+    }
+    await outbox.flush();
+    run(outbox);
+    await outbox.flush();
+    await outbox.close(10_000);
+    const { dropped } = outbox.stats();
+    expect(dropped).toBeGreaterThan(3_000);
+    expect(log.events()).toHaveLength(3 + 4_200 + 3_000 - dropped);
+    expect(log.records.filter(({ kind }) => kind === 'gap').at(-1)?.dropped).toBe(dropped);
+  },
+);
+
 describe('the pump', () => {
   test('sends a record that is too large again without its content, and says so', async () => {
     log.maxBytes = 3_000;
