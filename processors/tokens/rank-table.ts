@@ -12,7 +12,8 @@ export class RankTable {
 
   /** `tokens[rank]` is a token's text, or its bytes where they are no text. */
   constructor(tokens: readonly (string | readonly number[] | undefined)[]) {
-    const sizes = tokens.map((token) =>
+    // Not `map`, which passes over holes: p50k_base has one where its special token is.
+    const sizes = Array.from(tokens, (token) =>
       typeof token === 'string' ? Buffer.byteLength(token) : (token?.length ?? 0),
     );
     const own = Buffer.alloc(sizes.reduce((sum, size) => sum + size, 0));

@@ -38,6 +38,10 @@ describe('Encoding', () => {
     expect(encoding('o200k_base').count('tiktoken is great!')).toBe(6);
     expect(encoding('cl100k_base').count('tiktoken is great!')).toBe(6);
     expect(encoding('r50k_base').count('hello world')).toBe(2);
+    expect(encoding('p50k_base').count('hello world')).toBe(2);
+    // p50k_base has tokens of its own for spaces, behind its special token.
+    expect(encoding('p50k_base').count(' '.repeat(24))).toBe(1);
+    expect(encoding('r50k_base').count(' '.repeat(24))).toBe(24);
     expect(encoding('o200k_base').count('')).toBe(0);
   });
 
