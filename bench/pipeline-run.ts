@@ -2,7 +2,7 @@
  * One measurement of `bench/pipeline.ts`, in a process of its own: WHAT COUNT. Sends `{ perSecond, rssMb }` to its
  * parent.
  */
-import { Kafka, logLevel } from 'kafkajs';
+import kafkajs from 'kafkajs';
 import { ensureTopics, openLog } from '../cli/roles/log.ts';
 import { openConfiguredStore } from '../cli/roles/store.ts';
 import { startThread } from '../cli/roles/thread.ts';
@@ -10,6 +10,7 @@ import { loadSettings } from '../cli/settings.ts';
 import { openHome } from '../core/home.ts';
 import { silentLog } from '../core/log.ts';
 import { sleep } from '../core/retry.ts';
+import { registerCompression } from '../eventlog/kafka/compression.ts';
 import { partitionsAt } from '../schemas/partition.ts';
 import { TOPICS } from '../schemas/topics.ts';
 import { loadEmbeddedEngine } from '../store/client.ts';
@@ -125,12 +126,13 @@ async function storeInsert(): Promise<number> {
   return rows.length / seconds;
 }
 
-/** Bare kafkajs: consumes the raw records and produces them to another topic with as many partitions. */
+/** Bare kafkajs: consumes the raw records and produces them, in the same codec, to a topic with as many partitions. */
 async function kafkaCopy(): Promise<number> {
-  const kafka = new Kafka({
+  const compression = registerCompression(kafkajs, settings.config.log.compression);
+  const kafka = new kafkajs.Kafka({
     brokers: settings.config.log.brokers as string[],
     clientId: 'bench-copy',
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
   });
   const admin = kafka.admin();
   await admin.connect();
@@ -155,6 +157,7 @@ async function kafkaCopy(): Promise<number> {
   let copied = 0;
   let begun = 0;
   await new Promise<void>((done, fail) => {
+    consumer.on(consumer.events.CRASH, ({ payload }) => fail(payload.error));
     consumer
       .run({
         eachBatch: async ({ batch }) => {
@@ -163,6 +166,7 @@ async function kafkaCopy(): Promise<number> {
             const messages = batch.messages.slice(first, first + 500);
             await producer.send({
               topic,
+              compression,
               messages: messages.map(({ key, value, headers }) => ({
                 key,
                 value,
