@@ -13,8 +13,8 @@ code points of the input text, end exclusive. Pseudonyms are made with this mach
 `;
 
 const InputSchema = z.union([
-  z.object({ id: z.unknown(), text: z.string() }),
-  z.object({ id: z.unknown(), json: z.string() }),
+  z.object({ id: z.unknown().optional(), text: z.string() }),
+  z.object({ id: z.unknown().optional(), json: z.string() }),
 ]);
 
 export async function run(argv: string[]): Promise<number> {

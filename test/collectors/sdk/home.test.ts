@@ -17,7 +17,7 @@ const SERVER = fileURLToPath(new URL('stdio-server.ts', import.meta.url));
 /** A metered server's answers to an `initialize` and two calls, and its standard error. */
 function session(env: NodeJS.ProcessEnv): Promise<{ out: string; err: string }> {
   const child = spawn(process.execPath, [SERVER, 'v1'], {
-    env: { ...process.env, TOOLMETER_URL: 'http://127.0.0.1:9', ...env },
+    env: { ...process.env, NODE_NO_WARNINGS: '0', TOOLMETER_URL: 'http://127.0.0.1:9', ...env },
   });
   const say = (message: object): void => {
     child.stdin.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
