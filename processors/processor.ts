@@ -20,7 +20,7 @@ export const TICK_MS = 20_000;
 /** How often the ledger of a busy lane is published. */
 const LEDGER_MS = 2_000;
 /** A batch: one transaction. */
-const BATCH = { maxRecords: 3_000, maxBytes: 6 * 1024 * 1024 };
+const BATCH = { maxRecords: 1_000, maxBytes: 2 * 1024 * 1024 };
 /** Records that go through the stages together: few enough for what is made of them to die young. */
 const CHUNK = 200;
 /** Longest wait for a batch's first record. */
