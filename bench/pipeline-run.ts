@@ -70,7 +70,7 @@ async function pipeline(): Promise<number> {
       already = rows;
     }
     if (rows >= expected) break;
-    await sleep(50);
+    await sleep(200);
   }
   const seconds = (performance.now() - begun) / 1000;
   await processor.stop();
