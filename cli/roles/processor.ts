@@ -6,7 +6,7 @@ import { openCatalog } from '../../processors/cost/index.ts';
 import { costStage } from '../../processors/cost/stage.ts';
 import { identifyStage } from '../../processors/identify/stage.ts';
 import { pipeline } from '../../processors/pipeline.ts';
-import { PROCESSOR_GROUP, processor } from '../../processors/processor.ts';
+import { BATCH, PROCESSOR_GROUP, processor } from '../../processors/processor.ts';
 import { createScrubber } from '../../processors/scrub/index.ts';
 import { scrubStage } from '../../processors/scrub/stage.ts';
 import { createTokenCounter } from '../../processors/tokens/index.ts';
@@ -50,6 +50,7 @@ export async function startProcessor({ settings, home, log }: RoleContext): Prom
     TOPICS.raw,
     processor({
       stages,
+      batch: BATCH[eventLog.kind],
       admit: { maxAheadMs: MAX_AHEAD_MS, maxAgeMs: config.retention.accept_past_days * DAY_MS },
       clock: systemClock,
       log,

@@ -3,7 +3,7 @@ import { openOutbox } from '../../../collectors/spool/index.ts';
 import { systemClock } from '../../../core/clock.ts';
 import { uuidv7 } from '../../../core/ids.ts';
 import { silentLog } from '../../../core/log.ts';
-import { PROCESSOR_GROUP, processor } from '../../../processors/processor.ts';
+import { BATCH, PROCESSOR_GROUP, processor } from '../../../processors/processor.ts';
 import { CALLS_RECORD } from '../../../schemas/calls-topic.ts';
 import type { MeteredCall } from '../../../schemas/metered-call.ts';
 import { fromHeaders, HEADER } from '../../../schemas/record.ts';
@@ -63,6 +63,7 @@ test('a retry counts once: numbered or foreign, in one post or in many', async (
     TOPICS.raw,
     processor({
       stages: [],
+      batch: BATCH.embedded,
       admit: { maxAheadMs: 60_000, maxAgeMs: 86_400_000 },
       clock: systemClock,
       log: silentLog,
