@@ -45,12 +45,13 @@ const MAX_BYTES = 256 * 1024 * 1024;
 const MEMORY_MAX_BYTES = 16 * 1024 * 1024;
 const FLUSH_MS = 10;
 const LINGER_MS = 100;
-/** So many ended calls are committed in the next turn of the loop, before the timer. */
+/**
+ * So many ended calls are committed in the next turn of the loop, before the timer; and no more of them at once, since
+ * rendering so many holds a server's thread for 15 ms.
+ */
 const PRESSURE = 256;
 /** And so many within this one: a process that only runs from promise to promise gets to no other. */
 const NO_TURN = 2_048;
-/** Calls of one flush beside a running server: rendering so many holds its thread for 5 to 10 ms. */
-const SLICE = 128;
 /** Calls that may wait for a spool that is not open yet, or whose disk refuses; and their bytes once rendered. */
 const MAX_WAITING = 4_096;
 const MAX_WAITING_BYTES = 16 * 1024 * 1024;
@@ -210,7 +211,7 @@ export class Spool implements ForwardingOutbox {
   #schedule(ms = this.#flushMs): void {
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#flush(SLICE);
+      this.#flush(PRESSURE);
     }, ms);
     this.#timer.unref();
   }
@@ -219,7 +220,7 @@ export class Spool implements ForwardingOutbox {
     this.#pressed = true;
     setImmediate(() => {
       this.#pressed = false;
-      this.#flush(SLICE);
+      this.#flush(PRESSURE);
     });
   }
 
