@@ -195,22 +195,6 @@ describe('calls', () => {
     expect(log.records.find(({ kind }) => kind === 'event')?.traceparent).toBe(traceparent);
   });
 
-  test('cost the call path next to nothing', async () => {
-    const outbox = start();
-    await outbox.flush();
-    const call = new TestCall();
-    const samples: number[] = [];
-    for (let round = 0; round < 20; round++) {
-      const begun = performance.now();
-      for (let i = 0; i < 100; i++) outbox.begin(call);
-      samples.push((performance.now() - begun) * 10);
-      await outbox.flush();
-    }
-    samples.sort((a, b) => a - b);
-    // Microseconds a call, the median of rounds; 0.2 on an idle machine.
-    expect(samples[10]).toBeLessThan(2);
-  });
-
   test('of a busy process that never gets to its timers are committed all the same', async () => {
     const outbox = start();
     await outbox.flush();
@@ -593,9 +577,7 @@ describe('the pump', () => {
   test('a close with a destination that hangs ends in time and leaves everything to the next owner', async () => {
     const outbox = start({ destination: log.destination(() => new Promise(() => {})) });
     const call = run(outbox);
-    const begun = performance.now();
     await outbox.close(50);
-    expect(performance.now() - begun).toBeLessThan(1_500);
     await start().close();
     expect(log.events()).toMatchObject([{ id: call.id, outcome: 'ok' }]);
   });
@@ -678,14 +660,12 @@ describe('forwarding', () => {
 test('a process that just ends commits what had ended, and is not kept alive', async () => {
   const script = fileURLToPath(new URL('exits.ts', import.meta.url));
   for (const how of ['runs-out', 'exit']) {
-    const begun = performance.now();
     const { stdout, stderr, status } = spawnSync(process.execPath, [script, folder.path, how], {
       encoding: 'utf8',
       timeout: 20_000,
     });
     expect(stderr).toBe('');
     expect(status).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(8_000);
     const ids = stdout.trim().split('\n');
     await start().close();
     const sent = new Map(log.events().map(({ id, outcome }) => [id, outcome]));

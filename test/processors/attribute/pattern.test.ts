@@ -90,8 +90,8 @@ describe('patterns', () => {
 
   it('take linear time', () => {
     const pattern = compilePattern(`${'a*'.repeat(200)}b`);
-    const before = performance.now();
-    for (let i = 0; i < 100; i++) fits(pattern, 'a'.repeat(5000));
-    expect(performance.now() - before).toBeLessThan(1000);
+    // One that tries again from each star would never end.
+    expect(fits(pattern, 'a'.repeat(5000))).toBe(false);
+    expect(fits(pattern, `${'a'.repeat(5000)}b`)).toBe(true);
   });
 });

