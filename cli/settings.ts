@@ -97,6 +97,9 @@ function besideFile(config: Config, folder: string): Config {
     store: { ...store, ...(store.password !== undefined && { password: secret(store.password) }) },
     log: {
       ...log,
+      ...(log.ssl_ca_file !== undefined && { ssl_ca_file: beside(log.ssl_ca_file) }),
+      ...(log.ssl_cert_file !== undefined && { ssl_cert_file: beside(log.ssl_cert_file) }),
+      ...(log.ssl_key_file !== undefined && { ssl_key_file: beside(log.ssl_key_file) }),
       ...(log.sasl !== undefined && { sasl: { ...log.sasl, password: secret(log.sasl.password) } }),
     },
   };

@@ -21,7 +21,18 @@ export const ConfigSchema = z.strictObject({
       .default([])
       .describe('Kafka brokers, host:port. None: the embedded log.'),
     client_id: z.string().default('toolmeter').describe('Name under which Kafka knows these clients.'),
-    ssl: z.boolean().default(false).describe('TLS to the brokers.'),
+    ssl: z.boolean().default(false).describe('TLS to the brokers. Implied by each of the files below.'),
+    ssl_ca_file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("PEM file of the authorities to trust instead of the system's."),
+    ssl_cert_file: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('PEM file of a client certificate, where brokers ask for one.'),
+    ssl_key_file: z.string().min(1).optional().describe("PEM file of that certificate's key."),
     sasl: z
       .strictObject({
         mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),

@@ -63,11 +63,16 @@ async function openKafka(
   log: Log,
   { onSkipped }: LogOptions,
 ): Promise<EventLog> {
-  const { openKafkaLog } = await import('../../eventlog/kafka/index.ts');
+  const { openKafkaLog, readTls } = await import('../../eventlog/kafka/index.ts');
+  const tls = readTls(config.ssl, {
+    ca: config.ssl_ca_file,
+    cert: config.ssl_cert_file,
+    key: config.ssl_key_file,
+  });
   return openKafkaLog({
     brokers: config.brokers,
     clientId: config.client_id,
-    ssl: config.ssl,
+    ...(tls !== undefined && { tls }),
     ...(config.sasl && {
       sasl: {
         mechanism: config.sasl.mechanism,

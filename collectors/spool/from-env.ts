@@ -11,7 +11,7 @@ type Env = Record<string, string | undefined>;
  * The destination that the environment names: Kafka where `TOOLMETER_BROKERS`, `TOOLMETER_LOG_BROKERS` or
  * `KAFKA_BROKERS` holds brokers (kafkajs is only imported then, at the first batch), else the ingest endpoint
  * (`TOOLMETER_URL`, default loopback). TLS and SASL are set as for the processors: `TOOLMETER_LOG_SSL`,
- * `TOOLMETER_LOG_SASL_MECHANISM`, `…_USERNAME`, `…_PASSWORD_ENV` or `…_PASSWORD_FILE`.
+ * `TOOLMETER_LOG_SSL_CA_FILE`, `…_CERT_FILE`, `…_KEY_FILE`, `TOOLMETER_LOG_SASL_MECHANISM`, `…_USERNAME`, `…_PASSWORD_ENV` or `…_PASSWORD_FILE`.
  */
 export function destinationFromEnv(env: Env = process.env): Destination {
   const brokers = (env.TOOLMETER_BROKERS ?? env.TOOLMETER_LOG_BROKERS ?? env.KAFKA_BROKERS ?? '')
@@ -69,12 +69,17 @@ function kafkaDestination(brokers: readonly string[], env: Env): LogDestination 
 }
 
 async function openKafka(brokers: readonly string[], env: Env): Promise<EventLog> {
-  const { openKafkaLog } = await import('../../eventlog/kafka/index.ts');
+  const { openKafkaLog, readTls } = await import('../../eventlog/kafka/index.ts');
   const sasl = saslFrom(env);
+  const tls = readTls(isTrue(env.TOOLMETER_LOG_SSL), {
+    ca: env.TOOLMETER_LOG_SSL_CA_FILE,
+    cert: env.TOOLMETER_LOG_SSL_CERT_FILE,
+    key: env.TOOLMETER_LOG_SSL_KEY_FILE,
+  });
   return openKafkaLog({
     brokers,
     clientId: env.TOOLMETER_LOG_CLIENT_ID ?? 'toolmeter-collector',
-    ssl: isTrue(env.TOOLMETER_LOG_SSL),
+    ...(tls !== undefined && { tls }),
     compression: 'zstdCompress' in zlib ? 'zstd' : 'gzip',
     ...(sasl !== undefined && { sasl }),
   });

@@ -1,12 +1,14 @@
 import type { Cluster, Kafka, KafkaConfig, LogEntry, Producer, SASLOptions } from 'kafkajs';
 import type { Log } from '../../core/log.ts';
 import { type Compression, registerCompression } from './compression.ts';
+import type { Tls } from './tls.ts';
 
 export interface KafkaConnection {
   /** `host:port`, at least one that answers at the start. */
   readonly brokers: readonly string[];
   readonly clientId: string;
-  readonly ssl?: boolean;
+  /** TLS, with what differs from the system's settings. */
+  readonly tls?: Tls;
   readonly sasl?: {
     readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
     readonly username: string;
@@ -53,7 +55,7 @@ export class KafkaClient {
       retry: RETRY,
       logLevel: module.logLevel.WARN,
       logCreator: () => (entry) => writeLog(log, entry),
-      ...(connection.ssl && { ssl: true }),
+      ...(connection.tls && { ssl: { ...connection.tls } }),
       // kafkajs ties a mechanism's name to its options' type; ours are the same for all three.
       ...(sasl && { sasl: { ...sasl } as SASLOptions }),
     };

@@ -41,14 +41,36 @@ const HINTS: Readonly<Record<string, string>> = {
   SASL_AUTHENTICATION_FAILED: 'Check log.sasl: mechanism, username and password.',
 };
 
+/** What of TLS can be wrong, by the words of kafkajs, Node and OpenSSL; the first that fits. */
+const TLS_HINTS: readonly (readonly [RegExp, string])[] = [
+  [
+    /alert (bad certificate|certificate required|handshake failure|unknown ca|certificate unknown)/,
+    'The brokers ask for a client certificate that they trust: set log.ssl_cert_file and log.ssl_key_file.',
+  ],
+  [
+    /certificate|altnames/i,
+    "The brokers' certificate is not trusted for this address: name its authority in log.ssl_ca_file.",
+  ],
+  [
+    /wrong version number|packet length too long|before secure TLS connection/,
+    'The brokers speak no TLS at this address: leave log.ssl out, or take the port that does.',
+  ],
+  [
+    /^Closed connection/,
+    'Check log.ssl: brokers that speak TLS close connections without it. It is tried again by itself.',
+  ],
+];
+
 /** What went wrong, in our words: TM_LOG_UNAVAILABLE or TM_TOPIC_UNKNOWN, but for what is an error of ours already. */
 export function unavailable(what: string, error: unknown): ToolmeterError {
   if (error instanceof ToolmeterError) return error;
   const root = rootOf(error);
   if (root.type === 'UNKNOWN_TOPIC_OR_PARTITION') return topicUnknown(null, undefined, error);
+  const message = messageOf(root).trim();
   const hint =
     HINTS[root.type ?? ''] ??
     (root.name === 'KafkaJSSASLAuthenticationError' ? HINTS.SASL_AUTHENTICATION_FAILED : undefined) ??
+    TLS_HINTS.find(([words]) => words.test(message))?.[1] ??
     'Check that the brokers run and that log.brokers names them. It is tried again by itself.';
-  return logUnavailable(what, messageOf(root), hint);
+  return logUnavailable(what, message, hint);
 }

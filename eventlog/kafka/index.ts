@@ -30,6 +30,7 @@ import { KafkaSubscription } from './subscription.ts';
 import { ensureTopics } from './topics.ts';
 
 export type { Compression } from './compression.ts';
+export { readTls } from './tls.ts';
 
 export interface KafkaLogOptions extends KafkaConnection {
   /** Copies of each partition of topics that are made here. Default: the cluster's. */

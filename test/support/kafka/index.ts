@@ -48,15 +48,21 @@ export async function startKafka(purpose: Purpose = 'test'): Promise<RunningKafk
   if (await works('docker', ['info'])) return startContainer();
   if (!(await works('java', ['-version'])))
     throw new Error('KAFKA_BROKERS is not set, Docker does not answer, and there is no Java');
-  const unpacked = join(process.env.KAFKA_HOME ?? '', 'libs');
-  const jars = process.env.KAFKA_HOME && existsSync(unpacked) ? unpacked : await kafkaJars();
-  return startProcess(jars, purpose);
+  return startProcess(await localJars(), purpose);
 }
 
-/** `startKafka` for a suite: where there can be no Kafka, null and a loud line; an error in CI. */
-export async function startKafkaOrSkip(): Promise<RunningKafka | null> {
+/** The folder of Apache Kafka's jars: `KAFKA_HOME`'s, or brought by Maven. */
+export async function localJars(): Promise<string> {
+  const unpacked = join(process.env.KAFKA_HOME ?? '', 'libs');
+  return process.env.KAFKA_HOME && existsSync(unpacked) ? unpacked : kafkaJars();
+}
+
+/** `startKafka`, or another, for a suite: where there can be no Kafka, null and a loud line; an error in CI. */
+export async function startKafkaOrSkip(): Promise<RunningKafka | null>;
+export async function startKafkaOrSkip<T>(start: () => Promise<T>): Promise<T | null>;
+export async function startKafkaOrSkip(start: () => Promise<unknown> = startKafka): Promise<unknown> {
   try {
-    return await startKafka();
+    return await start();
   } catch (error) {
     if (process.env.CI) throw error;
     console.error(`\n!!! NOT TESTED ON KAFKA: ${error instanceof Error ? error.message : error}\n`);

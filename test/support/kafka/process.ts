@@ -54,15 +54,31 @@ const JVM = {
   bench: ['-Xmx1g'],
 } as const;
 
+/** What a broker has beyond `brokerSettings`. */
+export interface Extra {
+  /** Lines of `server.properties`; of a repeated key the last counts. */
+  readonly settings: readonly string[];
+  /** Arguments of `kafka-storage format`. */
+  readonly format: readonly string[];
+}
+
 /** Starts one broker (KRaft, a single node) from a folder of jars, its data under the temporary folder. */
-export async function startProcess(jars: string, purpose: Purpose): Promise<RunningKafka> {
+export async function startProcess(
+  jars: string,
+  purpose: Purpose,
+  extra?: (addresses: { plain: string; controller: string }) => Extra,
+): Promise<RunningKafka> {
   const folder = mkdtempSync(join(tmpdir(), 'toolmeter-kafka-'));
   const [port, controller] = [await freePort(), await freePort()];
+  const plain = `127.0.0.1:${port}`;
+  const { settings: lines = [], format = [] } =
+    extra?.({ plain, controller: `127.0.0.1:${controller}` }) ?? {};
   const settings = join(folder, 'server.properties');
   writeFileSync(
     settings,
     [
-      ...brokerSettings(`127.0.0.1:${port}`, `127.0.0.1:${controller}`, `127.0.0.1:${port}`),
+      ...brokerSettings(plain, `127.0.0.1:${controller}`, plain),
+      ...lines,
       `log.dirs=${join(folder, 'data')}`,
     ].join('\n'),
   );
@@ -77,6 +93,7 @@ export async function startProcess(jars: string, purpose: Purpose): Promise<Runn
     randomBytes(16).toString('base64url'),
     '-c',
     settings,
+    ...format,
   ]);
 
   let broker: ChildProcess | undefined;
@@ -111,7 +128,7 @@ export async function startProcess(jars: string, purpose: Purpose): Promise<Runn
     await stop();
     throw error;
   }
-  return { brokers: [`127.0.0.1:${port}`], own: true, kill: end, restart: start, stop };
+  return { brokers: [plain], own: true, kill: end, restart: start, stop };
 }
 
 /** Resolves when the broker says that it has started; rejects with its last words when it ends or takes too long. */
