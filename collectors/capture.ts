@@ -68,23 +68,23 @@ export function captureContent(from: ContentSource, options: CaptureOptions): Co
   if (text === undefined) return NO_CONTENT;
   const bytes = Buffer.byteLength(text);
   const hash = hashOf(text, from.value, options.contentKey);
-  const head: Content = { state: 'omitted', bytes, ...(hash !== undefined && { hash }) };
-  if (options.maxBytes === 0) return head;
+  const content: Content = { state: 'omitted', bytes };
+  if (hash !== undefined) content.hash = hash;
+  if (options.maxBytes === 0) return content;
   try {
     const { scrubber } = options;
     const { scrubbed, safe, whole } = scrubHead(text, scrubber, options.maxBytes);
     const kept = cutBytes(safe, options.maxBytes);
-    return {
-      ...head,
-      state: whole && kept.length === scrubbed.text.length ? 'captured' : 'truncated',
-      text: withoutNul(kept),
-      source: from.text === undefined ? 'reserialized' : (from.source ?? 'wire'),
-      ...mediaOf(scrubbed),
-      scrub: { version: scrubber.version, kid: scrubber.kid, findings: countByType(scrubbed.findings) },
-    };
+    const findings = countByType(scrubbed.findings);
+    content.state = whole && kept.length === scrubbed.text.length ? 'captured' : 'truncated';
+    content.text = withoutNul(kept);
+    content.source = from.text === undefined ? 'reserialized' : (from.source ?? 'wire');
+    if (scrubbed.media.items > 0) content.media = { ...scrubbed.media };
+    content.scrub = { version: scrubber.version, kid: scrubber.kid, findings };
   } catch {
-    return { ...head, state: 'withheld' };
+    return { state: 'withheld', bytes, ...(hash !== undefined && { hash }) };
   }
+  return content;
 }
 
 /** Scrubbed plain text of up to `maxUnits` UTF-16 units, or undefined where the scrubber throws. */
@@ -106,10 +106,6 @@ function hashOf(text: string, value: unknown, key: HashKey): Content['hash'] {
   } catch {
     return undefined;
   }
-}
-
-function mediaOf(scrubbed: ScrubResult): { media?: Content['media'] } {
-  return scrubbed.media.items === 0 ? {} : { media: { ...scrubbed.media } };
 }
 
 function countByType(findings: readonly Finding[]): Record<string, number> {

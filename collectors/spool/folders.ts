@@ -89,10 +89,9 @@ async function move(from: SqliteStore, to: SpoolStore, signal: AbortSignal): Pro
     const known: ReadonlyMap<number, LaneRow> = lanes ?? renumbered(rows, to);
     to.commit({
       lanes: lanes === null ? [...known.values()] : [],
-      records: page.map(({ lane, head, value }) => ({
+      records: page.map(({ lane, record }) => ({
         lane: lane === null ? null : (known.get(lane)?.id ?? null),
-        head,
-        value,
+        record,
       })),
       journal: [],
       unjournal: [],

@@ -22,15 +22,15 @@ export class MemoryStore implements SpoolStore {
     for (const { lane, seq } of commit.unjournal) {
       const key = `${lane}/${seq}`;
       const row = this.#journal.get(key);
-      if (row !== undefined) this.#bytes -= storedBytes(row);
+      if (row !== undefined) this.#bytes -= storedBytes(row.record);
       this.#journal.delete(key);
     }
     for (const row of commit.journal) {
       this.#journal.set(`${row.lane}/${row.seq}`, row);
-      this.#bytes += storedBytes(row);
+      this.#bytes += storedBytes(row.record);
     }
-    for (const record of commit.records) {
-      this.#records.push({ ...record, id: this.#nextId++ });
+    for (const { lane, record } of commit.records) {
+      this.#records.push({ id: this.#nextId++, lane, record });
       this.#bytes += storedBytes(record);
     }
   }
@@ -51,18 +51,18 @@ export class MemoryStore implements SpoolStore {
   read(afterId: number, maxRecords: number, maxBytes: number): StoredRecord[] {
     const page: StoredRecord[] = [];
     let bytes = 0;
-    for (const record of this.#records) {
-      if (record.id <= afterId) continue;
-      bytes += storedBytes(record);
+    for (const stored of this.#records) {
+      if (stored.id <= afterId) continue;
+      bytes += storedBytes(stored.record);
       if (page.length > 0 && (page.length === maxRecords || bytes > maxBytes)) break;
-      page.push(record);
+      page.push(stored);
     }
     return page;
   }
 
   remove(first: number, last: number): void {
-    this.#records = this.#records.filter((record) => {
-      if (record.id < first || record.id > last) return true;
+    this.#records = this.#records.filter(({ id, record }) => {
+      if (id < first || id > last) return true;
       this.#bytes -= storedBytes(record);
       return false;
     });

@@ -15,20 +15,6 @@ export interface Rendered {
   readonly traceparent?: string;
 }
 
-/** A raw record but for its value, as a spool keeps it. */
-export function headOf(record: Omit<RawRecord, 'value'>): string {
-  return JSON.stringify(record);
-}
-
-/** True for the head of an `open`. */
-export function isOpen(head: string): boolean {
-  return head.startsWith('{"kind":"open"');
-}
-
-export function recordOf(stored: { head: string; value: string | Uint8Array }): RawRecord {
-  return { ...(JSON.parse(stored.head) as Omit<RawRecord, 'value'>), value: stored.value };
-}
-
 /** A control record of a lane. */
 export function controlRecord(
   binding: Binding,
@@ -37,14 +23,14 @@ export function controlRecord(
 ): NewStored {
   return {
     lane: lane.id,
-    head: headOf({
+    record: {
       kind,
       at: coordinates(binding, lane),
       trusted: binding.trusted,
       ...((kind === 'alive' || kind === 'end') && { last: lane.last }),
       ...(kind === 'gap' && { dropped: lane.dropped }),
-    }),
-    value: '',
+      value: '',
+    },
   };
 }
 
@@ -52,13 +38,15 @@ function coordinates(binding: Binding, lane: LaneRow): NonNullable<RawRecord['at
   return { collector: binding.collector, instance: lane.instance, epoch: lane.epoch, lane: lane.lane };
 }
 
-function eventHead(binding: Binding, { lane, seq }: Numbered, event: Rendered): string {
-  return headOf({
+function eventRecord(binding: Binding, { lane, seq }: Numbered, event: Rendered): RawRecord {
+  const { instance, epoch } = lane;
+  return {
     kind: 'event',
-    at: { ...coordinates(binding, lane), seq },
+    at: { collector: binding.collector, instance, epoch, lane: lane.lane, seq },
     trusted: binding.trusted,
     ...(event.traceparent !== undefined && { traceparent: event.traceparent }),
-  });
+    value: event.value,
+  };
 }
 
 /**
@@ -121,14 +109,13 @@ export class Draft {
   event(event: Rendered, numbered?: Numbered): void {
     const at = numbered ?? this.#next();
     if (numbered !== undefined) this.#unjournal.push({ lane: at.lane.id, seq: at.seq });
-    this.#records.push({ lane: at.lane.id, head: eventHead(this.#binding, at, event), value: event.value });
+    this.#records.push({ lane: at.lane.id, record: eventRecord(this.#binding, at, event) });
   }
 
   /** A call that is open: it takes a number, under which `lost` waits in the journal. */
   open(lost: Rendered): Numbered {
     const at = this.#next();
-    const head = eventHead(this.#binding, at, lost);
-    this.#journal.push({ lane: at.lane.id, seq: at.seq, head, value: lost.value });
+    this.#journal.push({ lane: at.lane.id, seq: at.seq, record: eventRecord(this.#binding, at, lost) });
     return at;
   }
 
@@ -202,8 +189,7 @@ export function takeOver(
   const records: NewStored[] = [];
   const open = lanes.filter((lane) => !lane.ended);
   for (const lane of isCopy ? [] : open) {
-    for (const row of journal)
-      if (row.lane === lane.id) records.push({ lane: lane.id, head: row.head, value: row.value });
+    for (const row of journal) if (row.lane === lane.id) records.push({ lane: lane.id, record: row.record });
     if (lane.dropped > lane.gapped) records.push(controlRecord(binding, lane, 'gap'));
     records.push(controlRecord(binding, lane, 'end'));
   }

@@ -3,7 +3,7 @@ import type { Log } from '../../core/log.ts';
 import { sleep } from '../../core/retry.ts';
 import type { RawRecord } from '../../schemas/record.ts';
 import type { Binding, Sender, SendResult } from './destination.ts';
-import { controlRecord, isOpen, recordOf } from './numbering.ts';
+import { controlRecord } from './numbering.ts';
 import type { LaneRow, SpoolStore, StoredRecord } from './store.ts';
 import { stripContent } from './strip.ts';
 
@@ -134,7 +134,7 @@ export class Pump {
   async #send(page: readonly StoredRecord[]): Promise<SendResult[]> {
     const { sender, log } = this.#options;
     const opens = this.#opens(page);
-    const records = page.map(recordOf);
+    const records = page.map(({ record }) => record);
     const { signal } = this.#stop;
     let results: SendResult[];
     try {
@@ -200,13 +200,13 @@ export class Pump {
     const { store, binding, openEachBatch } = this.#options;
     if (openEachBatch) this.#announced.clear();
     const opens: RawRecord[] = [];
-    for (const { lane: id, head } of page) {
+    for (const { lane: id, record } of page) {
       if (id === null || this.#announced.has(id)) continue;
       this.#announced.add(id);
-      if (isOpen(head)) continue;
+      if (record.kind === 'open') continue;
       if (!this.#lanes.has(id)) this.#lanes = new Map(store.lanes().map((lane) => [lane.id, lane]));
       const lane = this.#lanes.get(id);
-      if (lane !== undefined) opens.push(recordOf(controlRecord(binding, lane, 'open')));
+      if (lane !== undefined) opens.push(controlRecord(binding, lane, 'open').record);
     }
     return opens;
   }

@@ -8,7 +8,7 @@ import { onExit } from './exit.ts';
 import { adoptOrphans, type FolderOptions } from './folders.ts';
 import { httpSender } from './http-sender.ts';
 import { logSender } from './log-sender.ts';
-import { type Draft, headOf, type Numbered, Numbering, type Rendered } from './numbering.ts';
+import { type Draft, type Numbered, Numbering, type Rendered } from './numbering.ts';
 import { openStore } from './open-store.ts';
 import type { Outbox, OutboxStats, PendingCall } from './outbox.ts';
 import { Pump } from './pump.ts';
@@ -158,12 +158,8 @@ export class Spool implements ForwardingOutbox {
     const store = this.#store;
     if (store === null || this.#closing !== null)
       throw new ToolmeterError('TM_SPOOL_CLOSED', 'The spool is closed.', 'Send again.');
-    const rows: NewStored[] = records.map(({ value, ...head }) => ({
-      lane: null,
-      head: headOf(head),
-      value,
-    }));
-    const bytes = rows.reduce((sum, row) => sum + storedBytes(row), 0);
+    const rows: NewStored[] = records.map((record) => ({ lane: null, record }));
+    const bytes = records.reduce((sum, record) => sum + storedBytes(record), 0);
     if (store.size.bytes + bytes > this.#maxBytes)
       throw new ToolmeterError(
         'TM_SPOOL_FULL',

@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
-import type { Commit, JournalRow, LaneRow, NewStored, SpoolStore, StoredRecord } from './store.ts';
+import type { RawRecord } from '../../schemas/raw-record.ts';
+import type { Commit, JournalRow, LaneRow, SpoolStore, StoredRecord } from './store.ts';
 import { storedBytes } from './store.ts';
 
 /** `PRAGMA user_version` of the layout below. */
@@ -25,6 +26,9 @@ const LAYOUT = `
 const SPARE_PAGES = 1024;
 /** Given back at a time: more than a batch frees, little enough not to be felt. */
 const GIVE_BACK_PAGES = 256;
+
+/** Newest records that are kept in memory too, bytes: a few batches of a pump. */
+const FRESH_BYTES = 2 * 1024 * 1024;
 
 /** Who a folder belongs to and where its events go. */
 export interface SpoolMeta {
@@ -58,6 +62,12 @@ export class SqliteStore implements SpoolStore {
   #nextRecord: number;
   #records: number;
   #bytes: number;
+  /**
+   * The newest records: whoever publishes asks for them within moments, and need not read them back. Of the records
+   * that there are, each whose id is not below the first's.
+   */
+  #fresh: Fresh[] = [];
+  #freshBytes = 0;
 
   get instance(): string {
     return this.meta.instance;
@@ -150,6 +160,7 @@ export class SqliteStore implements SpoolStore {
   commit(commit: Commit): void {
     const { lane, record, journal, unjournal } = this.#statements;
     let bytes = 0;
+    const fresh: Fresh[] = [];
     this.#transaction(() => {
       for (const row of commit.lanes)
         lane.run(
@@ -167,20 +178,31 @@ export class SqliteStore implements SpoolStore {
         bytes -= gone?.bytes ?? 0;
       }
       for (const row of commit.journal) {
-        const size = storedBytes(row);
-        journal.run(row.lane, row.seq, size, row.head, row.value);
+        const size = storedBytes(row.record);
+        const { value, ...head } = row.record;
+        journal.run(row.lane, row.seq, size, JSON.stringify(head), value);
         bytes += size;
       }
-      for (const row of commit.records) bytes += this.#insert(record, row);
+      for (const row of commit.records) {
+        const size = storedBytes(row.record);
+        const { value, ...head } = row.record;
+        const id = this.#nextRecord++;
+        record.run(id, row.lane, size, JSON.stringify(head), value);
+        fresh.push({ id, lane: row.lane, record: row.record, bytes: size });
+      }
     });
-    this.#records += commit.records.length;
-    this.#bytes += bytes;
+    const freshBytes = bytesOf(fresh);
+    this.#records += fresh.length;
+    this.#bytes += bytes + freshBytes;
+    if (this.#freshBytes + freshBytes > FRESH_BYTES) this.#forget();
+    if (freshBytes > FRESH_BYTES) return;
+    for (const record of fresh) this.#fresh.push(record);
+    this.#freshBytes += freshBytes;
   }
 
-  #insert(statement: StatementSync, row: NewStored): number {
-    const size = storedBytes(row);
-    statement.run(this.#nextRecord++, row.lane, size, row.head, row.value);
-    return size;
+  #forget(): void {
+    this.#fresh = [];
+    this.#freshBytes = 0;
   }
 
   lanes(): LaneRow[] {
@@ -197,34 +219,55 @@ export class SqliteStore implements SpoolStore {
   }
 
   journal(): JournalRow[] {
-    return this.#db
-      .prepare('SELECT lane, seq, head, value FROM journal ORDER BY lane, seq')
-      .all() as unknown as JournalRow[];
+    const rows = this.#db.prepare('SELECT lane, seq, head, value FROM journal ORDER BY lane, seq').all();
+    return (rows as { lane: number; seq: number; head: string; value: string }[]).map(
+      ({ lane, seq, head, value }) => ({ lane, seq, record: recordOf(head, value) }),
+    );
   }
 
   read(afterId: number, maxRecords: number, maxBytes: number): StoredRecord[] {
     const page: StoredRecord[] = [];
+    if (afterId + 1 >= this.#nextRecord) return page;
     let bytes = 0;
-    for (const row of this.#statements.read.iterate(afterId, maxRecords)) {
-      const { bytes: size, ...record } = row as unknown as StoredRecord & { bytes: number };
+    const fits = (size: number): boolean => {
       bytes += size;
-      if (page.length > 0 && bytes > maxBytes) break;
-      page.push(record);
+      return page.length === 0 || (page.length < maxRecords && bytes <= maxBytes);
+    };
+    if (afterId + 1 >= (this.#fresh[0]?.id ?? Number.POSITIVE_INFINITY)) {
+      for (const fresh of this.#fresh) {
+        if (fresh.id <= afterId) continue;
+        if (!fits(fresh.bytes)) break;
+        page.push(fresh);
+      }
+      return page;
+    }
+    for (const row of this.#statements.read.iterate(afterId, maxRecords)) {
+      const { id, lane, head, value, bytes: size } = row as unknown as ReadRow;
+      if (!fits(size)) break;
+      page.push({ id, lane, record: recordOf(head, value) });
     }
     return page;
   }
 
   remove(first: number, last: number): void {
-    const { span, remove } = this.#statements;
-    const gone = span.get(first, last) as { count: number; bytes: number };
+    const gone = this.#span(first, last);
     const isEmptied = gone.count === this.#records;
     this.#transaction(() => {
-      remove.run(first, last);
+      this.#statements.remove.run(first, last);
       if (isEmptied) this.#db.exec('DELETE FROM lanes WHERE ended = 1');
     });
     this.#records -= gone.count;
     this.#bytes -= gone.bytes;
+    this.#fresh = this.#fresh.filter(({ id }) => id < first || id > last);
+    this.#freshBytes = bytesOf(this.#fresh);
     this.#giveBack();
+  }
+
+  #span(first: number, last: number): { count: number; bytes: number } {
+    if (first < (this.#fresh[0]?.id ?? Number.POSITIVE_INFINITY))
+      return this.#statements.span.get(first, last) as { count: number; bytes: number };
+    const within = this.#fresh.filter(({ id }) => id >= first && id <= last);
+    return { count: within.length, bytes: bytesOf(within) };
   }
 
   sync(): void {
@@ -259,6 +302,29 @@ export class SqliteStore implements SpoolStore {
     };
     if (free > SPARE_PAGES) this.#db.exec(`PRAGMA incremental_vacuum(${GIVE_BACK_PAGES})`);
   }
+}
+
+interface ReadRow {
+  id: number;
+  lane: number | null;
+  head: string;
+  value: Uint8Array;
+  bytes: number;
+}
+
+interface Fresh extends StoredRecord {
+  /** What it takes. */
+  readonly bytes: number;
+}
+
+function bytesOf(records: readonly Fresh[]): number {
+  let bytes = 0;
+  for (const record of records) bytes += record.bytes;
+  return bytes;
+}
+
+function recordOf(head: string, value: RawRecord['value']): RawRecord {
+  return { ...(JSON.parse(head) as Omit<RawRecord, 'value'>), value };
 }
 
 /** Opens a connection that holds the file exclusively, or null where another has it. */

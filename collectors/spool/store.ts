@@ -1,12 +1,12 @@
+import type { RawRecord } from '../../schemas/raw-record.ts';
+
 /** A record as a spool keeps it. */
 export interface StoredRecord {
   /** Place in the order of sending. */
   readonly id: number;
   /** The lane's row of this spool; null for a record that was forwarded. */
   readonly lane: number | null;
-  /** The raw record but for its value, as JSON text. */
-  readonly head: string;
-  readonly value: string | Uint8Array;
+  readonly record: RawRecord;
 }
 export type NewStored = Omit<StoredRecord, 'id'>;
 
@@ -29,8 +29,7 @@ export interface LaneRow {
 export interface JournalRow {
   readonly lane: number;
   readonly seq: number;
-  readonly head: string;
-  readonly value: string;
+  readonly record: RawRecord;
 }
 
 /** One transaction: all of it or nothing. */
@@ -64,10 +63,9 @@ export interface SpoolStore {
   close(): void;
 }
 
-/** What a record takes beyond head and value: row, ids, page slack. */
-const ROW_BYTES = 64;
+/** What a record takes beyond its value: coordinates, row, page slack. */
+const ROW_BYTES = 320;
 
-export function storedBytes(record: { head: string; value: string | Uint8Array }): number {
-  const { head, value } = record;
-  return ROW_BYTES + head.length + (typeof value === 'string' ? Buffer.byteLength(value) : value.byteLength);
+export function storedBytes({ value }: RawRecord): number {
+  return ROW_BYTES + (typeof value === 'string' ? Buffer.byteLength(value) : value.byteLength);
 }
