@@ -114,13 +114,14 @@ async function round({ calls, rate }: RoundRequest): Promise<RoundResult> {
 
 /**
  * What an interceptor still has to do for calls that have ended belongs to their price, and not into the next
- * subject's round: waits until this process uses less than 1 ms of CPU in 20 ms, twice in a row.
+ * subject's round: waits until this process uses less than 1 ms of CPU in 50 ms, twice in a row. (Looking costs a cold
+ * process 0.3 ms: rounds are long enough for that to be nothing, and looks few.)
  */
 async function settled(): Promise<void> {
   const deadline = performance.now() + 5_000;
   for (let quiet = 0; quiet < 2 && performance.now() < deadline; ) {
     const before = process.cpuUsage();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await new Promise((resolve) => setTimeout(resolve, 50));
     const used = process.cpuUsage(before);
     const waiting = subject === 'toolmeter' && meterStats().spooled + meterStats().buffered > 0;
     quiet = used.user + used.system < 1_000 && !waiting ? quiet + 1 : 0;

@@ -17,7 +17,7 @@ import type { RoundRequest, RoundResult, Subject } from './wrapper-subject.ts';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '60' },
-    calls: { type: 'string', default: '400' },
+    calls: { type: 'string', default: '1000' },
     json: { type: 'boolean', default: false },
   },
 });
