@@ -1,6 +1,6 @@
 import { ToolmeterError } from '../core/errors.ts';
 import type { Log } from '../core/log.ts';
-import { retry, sleep } from '../core/retry.ts';
+import { retry } from '../core/retry.ts';
 import { isSampled } from '../core/traceparent.ts';
 import type { LogRecord, NewRecord, OwnedPartition } from '../eventlog/port.ts';
 import { HEADER } from '../schemas/record.ts';
@@ -16,6 +16,7 @@ import {
   rangeLength,
   rowsOf,
 } from './range.ts';
+import { RANGE, RangeReader } from './range-reader.ts';
 import { deadLetter, type Refusal, unreadable } from './refusal.ts';
 import type { Place } from './rows.ts';
 import type { SinkTopic } from './sink.ts';
@@ -52,14 +53,6 @@ export interface PartitionSinkOptions {
   readonly onRetry: (code: StoreErrorCode) => void;
 }
 
-/**
- * A range, at most. An insert costs ClickHouse 30 ms and merges before its first row, so ranges are large where much
- * comes; but below 10 MB, from where a part has files of its own for each of a hundred columns and costs twice as much.
- */
-const RANGE = { maxRecords: 4_000, maxBytes: 9 * 1024 * 1024 };
-const IDLE_MS = 1_000;
-/** Longest wait for company, however long the range before took. */
-const MAX_LINGER_MS = 1_000;
 /** Longest time from a range's commit as pending to its insert. */
 const SEND_WITHIN_MS = 10_000;
 /** How long to wait for records that were read before and must be there. */
@@ -77,13 +70,13 @@ const REREAD_MS = 15_000;
 export class PartitionSink {
   readonly #options: PartitionSinkOptions;
   readonly #place: Place;
+  readonly #reader: RangeReader;
   #raw = NO_MARK.raw;
-  /** How long the range before took. */
-  #lastMs = 0;
 
   constructor(options: PartitionSinkOptions) {
     this.#options = options;
     this.#place = { logId: options.logId, partition: options.partition.partition };
+    this.#reader = new RangeReader(options.partition, options.lingerMs);
   }
 
   /** Runs until the partition is lost or its subscription closes; ranges under way are ended where that is possible. */
@@ -100,18 +93,16 @@ export class PartitionSink {
   async #loop(from: bigint): Promise<void> {
     const { partition } = this.#options;
     let next = from;
-    let ahead = this.#gather(next);
+    let ahead = this.#reader.next(next);
     while (!partition.signal.aborted) {
       const batch = await ahead;
       next = batch.length === 0 ? next : batch.at(-1)!.offset + 1n;
-      ahead = this.#gather(next);
+      ahead = this.#reader.next(next);
       // Its failure is met by the `await` above, unless settling fails first: then that is what is told.
       ahead.catch(() => undefined);
       for (let rest = batch; rest.length > 0 && !partition.signal.aborted; ) {
         const length = rangeLength(rest);
-        const begun = performance.now();
-        await this.#settle(rest.slice(0, length), null);
-        this.#lastMs = performance.now() - begun;
+        await this.#reader.during(() => this.#settle(rest.slice(0, length), null));
         rest = rest.slice(length);
       }
     }
@@ -160,28 +151,6 @@ export class PartitionSink {
       }
       for (const record of read) if (record.offset <= last) records.push(record);
       next = read.at(-1)!.offset + 1n;
-    }
-    return records;
-  }
-
-  /**
-   * The next records: what is there, and where that is less than a range, what comes within the linger, or within as
-   * long as the range before took: a store that is busy gets fewer and larger inserts.
-   */
-  async #gather(from: bigint): Promise<LogRecord[]> {
-    const { partition, lingerMs } = this.#options;
-    const records = await partition.read(from, { ...RANGE, waitMs: IDLE_MS });
-    if (records.length === 0 || lingerMs === 0) return records;
-    const until = performance.now() + Math.max(lingerMs, Math.min(this.#lastMs, MAX_LINGER_MS));
-    let bytes = bytesOf(records);
-    while (performance.now() < until && !partition.signal.aborted) {
-      const room = { maxRecords: RANGE.maxRecords - records.length, maxBytes: RANGE.maxBytes - bytes };
-      if (room.maxRecords <= 0 || room.maxBytes <= 0) break;
-      await sleep(lingerMs, partition.signal);
-      if (partition.signal.aborted) break;
-      const more = await partition.read(records.at(-1)!.offset + 1n, { ...room, waitMs: 0 });
-      bytes += bytesOf(more);
-      for (const record of more) records.push(record);
     }
     return records;
   }
@@ -372,12 +341,6 @@ export class PartitionSink {
     }
     return topic.main === 'calls' ? inOrder.map((refusal) => deadLetter(refusal, partition)) : [];
   }
-}
-
-function bytesOf(records: readonly LogRecord[]): number {
-  let bytes = 0;
-  for (const { value } of records) bytes += value?.byteLength ?? 0;
-  return bytes;
 }
 
 /** Records of a range that are told of for their traces, of those whose traces are sampled. */
