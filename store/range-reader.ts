@@ -5,7 +5,7 @@ import type { LogRecord, OwnedPartition } from '../eventlog/port.ts';
  * A range, at most. An insert costs ClickHouse 30 ms and merges before its first row, so ranges are large where much
  * comes; but below 10 MB, from where a part has files of its own for each of a hundred columns and costs twice as much.
  */
-export const RANGE = { maxRecords: 4_000, maxBytes: 9 * 1024 * 1024 };
+export const RANGE = { maxRecords: 3_000, maxBytes: 7 * 1024 * 1024 };
 
 const IDLE_MS = 1_000;
 /** How often a range that waits takes what has come. */
