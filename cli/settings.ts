@@ -149,6 +149,8 @@ function fromEnvironment(env: Env): { values: Record<string, unknown>; problems:
     const alias = aliases[path.join('.')];
     const text = env[name] ?? (alias === undefined ? undefined : env[alias]);
     if (text === undefined || text === '') continue;
+    // Kubernetes sets `<NAME>_PORT` for each service: one called toolmeter-api is not our port.
+    if (type === 'integer' && text.startsWith('tcp://')) continue;
     const value = coerce(text, type);
     if (value === undefined)
       problems.push({

@@ -28,6 +28,9 @@ type Parsed =
       maxMessageBytes: number | undefined;
     };
 
+/** A message is parsed as one text; V8's longest has half a billion characters. */
+const MAX_MESSAGE_BYTES = 256 * 1024 * 1024;
+
 /** Reads options up to `--`; what follows is the child's and is not looked at. */
 export function parse(argv: readonly string[]): Parsed {
   const end = argv.indexOf('--');
@@ -53,8 +56,8 @@ export function parse(argv: readonly string[]): Parsed {
       tags[key] = tag;
     } else {
       maxMessageBytes = Number(value);
-      if (!/^\d+$/.test(value) || !Number.isSafeInteger(maxMessageBytes) || maxMessageBytes < 1) {
-        return usage(`--max-message-bytes takes a number of bytes, not "${value}"`);
+      if (!/^\d+$/.test(value) || maxMessageBytes < 1 || maxMessageBytes > MAX_MESSAGE_BYTES) {
+        return usage(`--max-message-bytes takes 1 to ${MAX_MESSAGE_BYTES}, not "${value}"`);
       }
     }
   }

@@ -95,6 +95,8 @@ describe('config check says line and reason', () => {
   test('the environment wins, and its mistakes are named', () => {
     const file = write('c.yaml', 'api: { port: 1 }\n');
     expect(loadSettings(file, { TOOLMETER_API_PORT: '2' }).config.api.port).toBe(2);
+    const fromKubernetes = { TOOLMETER_API_PORT: 'tcp://10.0.0.1:7077' };
+    expect(loadSettings(file, fromKubernetes).config.api.port).toBe(loadSettings(file, {}).config.api.port);
     expect(loadSettings(file, { KAFKA_BROKERS: 'a:1, b:2' }).config.log.brokers).toEqual(['a:1', 'b:2']);
     for (const value of ['x', '70000'])
       expect(checkSettings(file, { TOOLMETER_API_PORT: value })).toEqual({
