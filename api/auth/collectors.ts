@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../core/clock.ts';
+import { CredentialFile, hashSecret, secretFits } from '../../core/credential-file.ts';
 import { ToolmeterError } from '../../core/errors.ts';
 import { collectorIdOf, newCollectorToken } from '../../core/home.ts';
 import { type Log, silentLog } from '../../core/log.ts';
-import { CredentialFile, hashSecret, secretFits } from './credential-file.ts';
 
 const CollectorSchema = z.strictObject({
   id: z.string().regex(/^[0-9a-z-]{1,64}$/),

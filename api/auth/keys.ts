@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Clock, systemClock } from '../../core/clock.ts';
+import { CredentialFile, hashSecret, newSecret, secretFits } from '../../core/credential-file.ts';
 import { ToolmeterError } from '../../core/errors.ts';
 import { type Log, silentLog } from '../../core/log.ts';
-import { CredentialFile, hashSecret, newSecret, secretFits } from './credential-file.ts';
 import { type Principal, ROLES, type Role } from './policy.ts';
 
 const ApiKeySchema = z.strictObject({

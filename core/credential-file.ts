@@ -11,9 +11,9 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { z } from 'zod';
-import type { Clock } from '../../core/clock.ts';
-import { messageOf, ToolmeterError } from '../../core/errors.ts';
-import type { Log } from '../../core/log.ts';
+import type { Clock } from './clock.ts';
+import { messageOf, ToolmeterError } from './errors.ts';
+import type { Log } from './log.ts';
 
 /** SHA-256, as hex. Enough for a secret of 192 random bits: there is nothing to guess, so nothing to slow down. */
 export const hashSecret = (secret: string): string => createHash('sha256').update(secret).digest('hex');
