@@ -1,5 +1,5 @@
 import { fold } from '../../core/fold.ts';
-import { compilePattern, coversPattern, type Pattern } from './pattern.ts';
+import { compilePattern, coversPattern, type Pattern } from '../../core/pattern.ts';
 import { merged, RuleIndex } from './rule-index.ts';
 import { type CompiledRule, TEXT_FIELDS } from './rules.ts';
 

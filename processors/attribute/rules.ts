@@ -1,9 +1,9 @@
 import { BlockList, isIP } from 'node:net';
 import { fold } from '../../core/fold.ts';
+import { compilePattern, fits, type Pattern } from '../../core/pattern.ts';
 import type { CallerSource } from '../../schemas/call-event.ts';
 import { parseCidr, type Rule, type When } from '../../schemas/directory.ts';
 import { instantMs } from '../../schemas/prices.ts';
-import { compilePattern, fits, type Pattern } from './pattern.ts';
 
 /** What rules are asked about. */
 export interface Subject {

@@ -1,4 +1,4 @@
-import { fold } from '../../core/fold.ts';
+import { fold } from './fold.ts';
 
 /** A list of patterns over folded text, of which one must fit. */
 export interface Pattern {

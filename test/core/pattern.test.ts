@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fold } from '../../../core/fold.ts';
-import { compilePattern, coversPattern, fits } from '../../../processors/attribute/pattern.ts';
+import { fold } from '../../core/fold.ts';
+import { compilePattern, coversPattern, fits } from '../../core/pattern.ts';
 
 describe('fold', () => {
   it.each([
