@@ -67,7 +67,7 @@ export function captureContent(from: ContentSource, options: CaptureOptions): Co
   }
   if (text === undefined) return NO_CONTENT;
   const bytes = Buffer.byteLength(text);
-  const hash = hashOf(text, from.value, options.contentKey);
+  const hash = hashOf(text, from, options.contentKey);
   const content: Content = { state: 'omitted', bytes };
   if (hash !== undefined) content.hash = hash;
   if (options.maxBytes === 0) return content;
@@ -99,10 +99,11 @@ export function captureText(text: string, options: CaptureOptions, maxUnits: num
 }
 
 /** The keyed hash of a content, or undefined where it is too long or is not JSON. */
-function hashOf(text: string, value: unknown, key: HashKey): Content['hash'] {
+function hashOf(text: string, { text: wire, value }: ContentSource, key: HashKey): Content['hash'] {
   if (text.length > HASH_MAX_UNITS) return undefined;
   try {
-    return keyedHash(key, value === undefined ? JSON.parse(text) : value);
+    if (value === undefined) return keyedHash(key, JSON.parse(text));
+    return wire === undefined ? keyedHash(key, value, text) : keyedHash(key, value);
   } catch {
     return undefined;
   }

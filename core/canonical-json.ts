@@ -4,8 +4,10 @@
  * repeated key, the last one counts (what `JSON.parse` does), so that every JSON text has a form.
  * `undefined`, functions and `toJSON` are treated as `JSON.stringify` treats them.
  * Iterates with an explicit stack: depth is bounded by memory, not by the call stack.
+ * `serialized`: what `JSON.stringify` made of the value, where that is at hand: often it has the form already.
  */
-export function canonicalJson(value: unknown): string {
+export function canonicalJson(value: unknown, serialized?: string): string {
+  if (serialized !== undefined && isOrdered(value, 0) && !serialized.includes('\\ud')) return serialized;
   type Frame = {
     keys: string[] | null;
     value: Record<string, unknown> | unknown[];
@@ -63,6 +65,27 @@ export function canonicalJson(value: unknown): string {
     }
   }
   return out;
+}
+
+/** Deeper values are not looked at. */
+const ORDERED_DEPTH = 16;
+
+/** Whether the keys of every object come in the form's order. False for what says itself how it is serialised. */
+function isOrdered(value: unknown, depth: number): boolean {
+  if (typeof value === 'bigint') return false;
+  if (value === null || typeof value !== 'object') return true;
+  if (depth === ORDERED_DEPTH || typeof (value as { toJSON?: unknown }).toJSON === 'function') return false;
+  if (Array.isArray(value)) {
+    for (const item of value) if (!isOrdered(item, depth + 1)) return false;
+    return true;
+  }
+  let last: string | undefined;
+  for (const key of Object.keys(value)) {
+    if (last !== undefined && key < last) return false;
+    last = key;
+    if (!isOrdered((value as Record<string, unknown>)[key], depth + 1)) return false;
+  }
+  return true;
 }
 
 function plain(value: unknown): unknown {

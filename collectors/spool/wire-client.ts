@@ -53,6 +53,8 @@ function isCount(value: unknown): value is number {
 /** Records as lines. The events' JSON texts go in as they are. */
 export function encodeLines(records: readonly RawRecord[]): Buffer {
   const parts: Uint8Array[] = [];
+  /** What is text is encoded in one go. */
+  let text = '';
   for (const record of records) {
     const { kind, at, last, dropped, stripped, traceparent, value } = record;
     const head = JSON.stringify({
@@ -63,15 +65,18 @@ export function encodeLines(records: readonly RawRecord[]): Buffer {
       stripped,
       traceparent,
     });
-    if (kind === 'event')
-      parts.push(
-        Buffer.from(`${head.slice(0, -1)},"event":`),
-        typeof value === 'string' ? Buffer.from(value) : value,
-        EVENT_END,
-      );
-    else parts.push(Buffer.from(`${head}\n`));
+    if (kind !== 'event') {
+      text += `${head}\n`;
+      continue;
+    }
+    text += `${head.slice(0, -1)},"event":`;
+    if (typeof value === 'string') text += value;
+    else {
+      parts.push(Buffer.from(text), value);
+      text = '';
+    }
+    text += '}\n';
   }
-  return Buffer.concat(parts);
+  parts.push(Buffer.from(text));
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }
-
-const EVENT_END = Buffer.from('}\n');

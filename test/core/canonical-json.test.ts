@@ -28,6 +28,38 @@ describe('canonicalJson', () => {
     );
   });
 
+  it('is the same where what JSON.stringify made is at hand', () => {
+    let taken = 0;
+    fc.assert(
+      fc.property(
+        fc.anything({
+          withDate: true,
+          withBigInt: false,
+          maxDepth: 4,
+          key: fc.string({ unit: 'binary' }),
+          values: [
+            fc.string({ unit: 'binary' }),
+            fc.double(),
+            fc.boolean(),
+            fc.constant(undefined),
+            fc.constant('\ud800'),
+          ],
+        }),
+        (value) => {
+          const serialized = JSON.stringify(value);
+          if (serialized === undefined) return;
+          if (canonicalJson(value, serialized) === serialized) taken++;
+          expect(canonicalJson(value, serialized)).toBe(canonicalJson(value));
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect(taken).toBeGreaterThan(200);
+    const pair = { b: 1, a: '\ud800' };
+    for (const value of [pair, { a: [pair] }, { a: { z: 1, b: 2 } }])
+      expect(canonicalJson(value, JSON.stringify(value))).toBe(canonicalJson(value));
+  });
+
   it('replaces lone surrogates, so that every text has a form', () => {
     expect(canonicalJson('a\ud800b')).toBe('"a\ufffdb"');
   });
