@@ -18,6 +18,7 @@ import { callRoute, callsRoute } from './routes/calls.ts';
 import { completenessRoute } from './routes/completeness.ts';
 import { deadLettersRoute } from './routes/dead-letters.ts';
 import { addEventsRoute } from './routes/events.ts';
+import { inventoryRoutes } from './routes/inventory.ts';
 import { latencyRoute } from './routes/latency.ts';
 import { addMetaRoutes } from './routes/meta.ts';
 import { spendRoute } from './routes/spend.ts';
@@ -53,6 +54,7 @@ export const readRoutes = (deps: Pick<ApiDeps, 'queries' | 'clock'>): readonly R
   callsRoute(deps),
   callRoute(deps),
   latencyRoute(deps),
+  ...inventoryRoutes(deps),
   completenessRoute(deps),
   deadLettersRoute(deps),
 ];

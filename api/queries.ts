@@ -6,6 +6,9 @@ import type {
   CompletenessResult,
   DeadLettersFilter,
   DeadLettersResult,
+  Inventory,
+  InventoryFilter,
+  InventoryResults,
   LatencyFilter,
   LatencyResult,
   SpendFilter,
@@ -22,6 +25,7 @@ export interface StoreQueries {
   calls(filter: CallsFilter): Promise<CallsResult>;
   call(id: string): Promise<CallDetail | null>;
   latency(filter: LatencyFilter): Promise<LatencyResult>;
+  inventory<I extends Inventory>(of: I, filter: InventoryFilter): Promise<InventoryResults[I]>;
   completeness(filter: CompletenessFilter): Promise<CompletenessResult>;
   deadLetters(filter: DeadLettersFilter): Promise<DeadLettersResult>;
   close(): Promise<void>;
@@ -93,6 +97,7 @@ export function openQueries(
     calls: (filter) => run('calls', (client) => ask.calls(client, filter)),
     call: (id) => run('call', (client) => ask.call(client, id)),
     latency: (filter) => run('latency', (client) => ask.latency(client, filter)),
+    inventory: (of, filter) => run(of, (client) => ask.inventory(client, of, filter)),
     completeness: (filter) => run('completeness', (client) => ask.completeness(client, filter)),
     deadLetters: (filter) => run('dead_letters', (client) => ask.deadLetters(client, filter)),
     close: async () => {

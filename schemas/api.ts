@@ -218,6 +218,76 @@ export const LatencyResultSchema = z.strictObject({
 });
 export type LatencyResult = z.infer<typeof LatencyResultSchema>;
 
+/** Who calls, what is called: the three inventories. */
+export const INVENTORIES = ['callers', 'servers', 'tools'] as const;
+export type Inventory = (typeof INVENTORIES)[number];
+
+export const InventoryFilterSchema = z.strictObject({
+  ...range,
+  where: LabelFilterSchema.default({}),
+  limit: z.int().min(1).max(10_000).default(1_000),
+});
+export type InventoryFilter = z.infer<typeof InventoryFilterSchema>;
+
+const inventoryMeasures = {
+  /** Every vantage point's, counted or not: a server with observations and no calls is one that no policy counts. */
+  observations: count,
+  /** Counted ones, one a call; the measures below are theirs. */
+  calls: count,
+  /** Those that ended neither `ok`, `interim` nor `cancelled`. */
+  errors: count,
+  /** Microseconds; null where no counted call has a duration. */
+  p95_us: count.nullable(),
+  /** Findings of personal data and secrets. */
+  findings: count,
+  /** The first hundred, sorted; `''` is "not known". */
+  teams: z.array(z.string()),
+  /** Event time of the first and the last observation in the range. */
+  first_seen: instant,
+  last_seen: instant,
+};
+
+export const CallersResultSchema = z.strictObject({
+  /** Most observations first. A name from another source, or verified, is another caller. */
+  rows: z.array(
+    z.strictObject({
+      caller: z.string(),
+      caller_source: z.string(),
+      caller_verified: z.boolean(),
+      servers: count,
+      tools: count,
+      ...inventoryMeasures,
+    }),
+  ),
+  truncated: z.boolean(),
+});
+export const ServersResultSchema = z.strictObject({
+  rows: z.array(
+    z.strictObject({
+      server: z.string(),
+      /** As the last observation that has one says. */
+      server_version: z.string(),
+      transports: z.array(z.string()),
+      vantages: z.array(z.string()),
+      tools: count,
+      callers: count,
+      ...inventoryMeasures,
+    }),
+  ),
+  truncated: z.boolean(),
+});
+export const ToolsResultSchema = z.strictObject({
+  rows: z.array(
+    z.strictObject({ server: z.string(), tool: z.string(), callers: count, ...inventoryMeasures }),
+  ),
+  truncated: z.boolean(),
+});
+export interface InventoryResults {
+  callers: z.infer<typeof CallersResultSchema>;
+  servers: z.infer<typeof ServersResultSchema>;
+  tools: z.infer<typeof ToolsResultSchema>;
+}
+
 export const CompletenessFilterSchema = z.strictObject({
   collector: text.optional(),
   verdict: z.enum(['complete', 'unconfirmed', 'missing']).optional(),

@@ -4,7 +4,7 @@
  * - finance: money, and the calls behind it, without their content.
  * - security: calls with their content, and whether the record is complete.
  * - sre: latency, calls without content, dead letters, our own metrics.
- * - viewer: sums and percentiles; no single call.
+ * - viewer: sums, percentiles and names; no single call.
  */
 export const ROLES = ['admin', 'finance', 'security', 'sre', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
@@ -15,6 +15,8 @@ export const POLICY = {
   /** `arguments_text` and `result_text` of a call. */
   'content.read': ['admin', 'security'],
   'latency.read': ['admin', 'sre', 'viewer'],
+  /** Names of callers, servers and tools, and how often. */
+  'inventory.read': ['admin', 'finance', 'security', 'sre', 'viewer'],
   'completeness.read': ['admin', 'finance', 'security', 'sre', 'viewer'],
   'dead_letters.read': ['admin', 'security', 'sre'],
   'metrics.read': ['admin', 'sre'],
@@ -22,7 +24,13 @@ export const POLICY = {
 export type Permission = keyof typeof POLICY;
 
 /** What has a team, and so can be narrowed to it. A key of a team has no other permission. */
-const OF_A_TEAM: readonly Permission[] = ['spend.read', 'calls.read', 'content.read', 'latency.read'];
+const OF_A_TEAM: readonly Permission[] = [
+  'spend.read',
+  'calls.read',
+  'content.read',
+  'latency.read',
+  'inventory.read',
+];
 
 /** Who asks. `teams` null: all of them. */
 export interface Principal {

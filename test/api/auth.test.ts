@@ -9,6 +9,7 @@ import { openCollectors, openOwnCollectors } from '../../api/auth/collectors.ts'
 import { openApiKeys } from '../../api/auth/keys.ts';
 import { isAllowed, type Permission, POLICY, ROLES, type Role } from '../../api/auth/policy.ts';
 import { silentLog } from '../../core/log.ts';
+import { INVENTORIES } from '../../schemas/api.ts';
 import { meteredCall, TestClock } from '../support/calls-topic.ts';
 import { insertCalls } from '../support/clickhouse.ts';
 import { type TestServer, testBackends } from './server.ts';
@@ -45,17 +46,20 @@ describe('role × route', () => {
     '/v1/calls': 'calls.read',
     [`/v1/calls/${mine.event_id}`]: 'calls.read',
     '/v1/latency': 'latency.read',
+    '/v1/callers': 'inventory.read',
+    '/v1/servers': 'inventory.read',
+    '/v1/tools': 'inventory.read',
     '/v1/completeness': 'completeness.read',
     '/v1/dead-letters': 'dead_letters.read',
     '/metrics': 'metrics.read',
   };
   /** Written out, so that a change of the policy is seen twice. */
   const MAY: Record<Role, string> = {
-    admin: 'spend calls call latency completeness dead-letters metrics content',
-    finance: 'spend calls call completeness',
-    security: 'calls call completeness dead-letters content',
-    sre: 'calls call latency completeness dead-letters metrics',
-    viewer: 'spend latency completeness',
+    admin: 'spend calls call latency callers servers tools completeness dead-letters metrics content',
+    finance: 'spend calls call callers servers tools completeness',
+    security: 'calls call callers servers tools completeness dead-letters content',
+    sre: 'calls call latency callers servers tools completeness dead-letters metrics',
+    viewer: 'spend latency callers servers tools completeness',
   };
 
   test.each(ROLES)('%s', async (role) => {
@@ -154,6 +158,14 @@ describe('a key of one team', () => {
     });
     const latency = await server.get(`/v1/latency?${RANGE}&team=ads`, headers);
     expect(await latency.json()).toEqual({ rows: [], truncated: false });
+    for (const of of INVENTORIES) {
+      const others = await server.get(`/v1/${of}?${RANGE}&team=ads`, headers);
+      expect(await others.json()).toEqual({ rows: [], truncated: false });
+      const { rows } = (await (await server.get(`/v1/${of}?${RANGE}`, headers)).json()) as {
+        rows: { teams: string[] }[];
+      };
+      expect(rows.map(({ teams }) => teams)).toEqual([['search']]);
+    }
     expect((await server.get(`/v1/calls/${alone.event_id}`, headers)).status).toBe(404);
     expect((await server.get(`/v1/calls/${mine.event_id}`, headers)).status).toBe(200);
   });

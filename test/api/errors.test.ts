@@ -124,6 +124,7 @@ describe('what the store throws', () => {
       calls: reject,
       call: reject,
       latency: reject,
+      inventory: reject,
       completeness: reject,
       deadLetters: reject,
       close: async () => undefined,

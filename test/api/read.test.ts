@@ -1,7 +1,15 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { formatUsd, parseUsd } from '../../core/money.ts';
-import { CallDetailSchema, CallsResultSchema, SPEND_GROUPS, SpendResultSchema } from '../../schemas/api.ts';
+import {
+  CallDetailSchema,
+  CallersResultSchema,
+  CallsResultSchema,
+  ServersResultSchema,
+  SPEND_GROUPS,
+  SpendResultSchema,
+  ToolsResultSchema,
+} from '../../schemas/api.ts';
 import { MeteredCallSchema } from '../../schemas/metered-call.ts';
 import { costLine, costOf, meteredCall } from '../support/calls-topic.ts';
 import { insertCalls } from '../support/clickhouse.ts';
@@ -202,6 +210,34 @@ test('latency: percentiles a group, in buckets where asked for, and as CSV', asy
   expect(csv.split('\r\n')[0]).toBe('server,tool,bucket,calls,errors,p50_us,p90_us,p95_us,p99_us,max_us');
 });
 
+test('callers, servers and tools: each with what it did, and as CSV', async () => {
+  const range = 'from=2026-03-01&to=2026-04-01';
+  const tools = ToolsResultSchema.parse(await json(`/v1/tools?${range}`));
+  expect(
+    tools.rows.map(({ tool, observations, calls, errors }) => [tool, observations, calls, errors]),
+  ).toEqual([
+    ['grep', 2, 1, 0],
+    ['=cmd|calc', 1, 1, 1],
+    ['grep, "x"', 1, 1, 0],
+  ]);
+  expect(ServersResultSchema.parse(await json(`/v1/servers?${range}`)).rows).toEqual([
+    expect.objectContaining({
+      server: 'docs',
+      tools: 3,
+      vantages: ['client', 'server'],
+      teams: ['', 'ads', 'search'],
+    }),
+  ]);
+  expect(CallersResultSchema.parse(await json(`/v1/callers?${range}&limit=1&tool=grep`)).rows).toEqual([
+    expect.objectContaining({ observations: 2, calls: 1, servers: 1, tools: 1 }),
+  ]);
+  const csv = await (await server.get(`/v1/tools?${range}`, { accept: 'text/csv' })).text();
+  expect(csv.split('\r\n')[0]).toBe(
+    'server,tool,callers,observations,calls,errors,p95_us,findings,teams,first_seen,last_seen',
+  );
+  expect(csv).toContain("docs,'=cmd|calc,");
+});
+
 test('completeness and dead letters answer, empty', async () => {
   expect(await json('/v1/completeness')).toMatchObject({ verdict: null, lanes: 0, rows: [] });
   expect(await json('/v1/dead-letters')).toEqual({ rows: [], next: null, by_code: [] });
@@ -228,13 +264,16 @@ describe('OpenAPI', () => {
         '/metrics',
         '/openapi.json',
         '/readyz',
+        '/v1/callers',
         '/v1/calls',
         '/v1/calls/{id}',
         '/v1/completeness',
         '/v1/dead-letters',
         '/v1/events',
         '/v1/latency',
+        '/v1/servers',
         '/v1/spend',
+        '/v1/tools',
       ].sort(),
     );
     const ids = Object.values(paths).flatMap((item) => Object.values(item).map((op) => op.operationId));
@@ -294,6 +333,11 @@ describe('OpenAPI', () => {
       ['/v1/calls/{id}', 200, `/v1/calls/${id}`],
       ['/v1/calls/{id}', 404, '/v1/calls/nothing'],
       ['/v1/latency', 200, '/v1/latency?bucket_s=3600'],
+      ['/v1/callers', 200, '/v1/callers'],
+      ['/v1/servers', 200, '/v1/servers'],
+      ['/v1/servers', 400, '/v1/servers?servers=x'],
+      ['/v1/tools', 200, '/v1/tools'],
+      ['/v1/tools', 200, '/v1/tools', csv],
       ['/v1/completeness', 200, '/v1/completeness'],
       ['/v1/dead-letters', 200, '/v1/dead-letters'],
       ['/healthz', 200, '/healthz'],

@@ -4,18 +4,23 @@ import { uuidv7 } from '../../core/ids.ts';
 import { formatUsd, parseUsd } from '../../core/money.ts';
 import {
   CallDetailSchema,
+  CallersResultSchema,
   CallsFilterSchema,
   CallsResultSchema,
   CompletenessFilterSchema,
   CompletenessResultSchema,
+  InventoryFilterSchema,
   LatencyFilterSchema,
   LatencyResultSchema,
+  ServersResultSchema,
   type SpendFilter,
   SpendFilterSchema,
   SpendResultSchema,
+  ToolsResultSchema,
 } from '../../schemas/api.ts';
+import type { MeteredCall } from '../../schemas/metered-call.ts';
 import type { StoreClient } from '../../store/client.ts';
-import { call, calls, completeness, latency, spend } from '../../store/queries/index.ts';
+import { call, calls, completeness, inventory, latency, spend } from '../../store/queries/index.ts';
 import { costLine, costOf, meteredCall } from '../support/calls-topic.ts';
 import { emptyTables, insertCalls, type Recorded, type TestStore } from '../support/clickhouse.ts';
 
@@ -413,6 +418,98 @@ export function storeContract(name: string, open: () => Promise<TestStore>): voi
         (await latency(client, { ...filter, where: { team: ['none'] }, group_by: [], bucket_s: undefined }))
           .rows,
       ).toEqual([]);
+    });
+
+    it('inventories: who calls and what is called, by every vantage point, measured once', async () => {
+      const rows: Partial<MeteredCall>[] = [
+        {
+          caller: 'ada',
+          caller_source: 'jwt',
+          caller_verified: true,
+          pii: { email: 2, phone: 1 },
+          team: 'a',
+          duration_us: 100,
+        },
+        {
+          caller: 'ada',
+          caller_source: 'declared',
+          caller_verified: false,
+          outcome: 'tool_error',
+          team: 'b',
+        },
+        {
+          caller: 'bob',
+          caller_source: 'jwt',
+          caller_verified: true,
+          vantage: 'client',
+          counted: false,
+          calls: 0,
+          pii: { email: 9 },
+        },
+        {
+          caller: 'bob',
+          caller_source: 'jwt',
+          caller_verified: true,
+          method: 'tools/list',
+          tool: '',
+          outcome: 'lost',
+        },
+        { server: 'shadow', vantage: 'client', counted: false, calls: 0, ts: '2026-03-10T11:00:00.000000Z' },
+        { kind: 'adjustment', calls: 0, server: 'adjusted' },
+        { ts: '2026-03-11T00:00:00.000000Z', server: 'later' },
+      ];
+      await insertCalls(
+        client,
+        rows.map((change, n) => ({ row: meteredCall(n, change), recordedAt: '2026-03-11T13:00:00Z' })),
+      );
+      const filter = InventoryFilterSchema.parse({
+        from: '2026-03-10T00:00:00Z',
+        to: '2026-03-11T00:00:00Z',
+      });
+      const callers = CallersResultSchema.parse(await inventory(client, 'callers', filter)).rows;
+      const bare = (id: string, verified: boolean) =>
+        callers.find((row) => row.caller === id && row.caller_verified === verified);
+      expect(bare('ada', true)).toMatchObject({
+        observations: 1,
+        calls: 1,
+        errors: 0,
+        findings: 3,
+        teams: ['a'],
+        p95_us: 100,
+      });
+      expect(bare('ada', false)).toMatchObject({
+        caller_source: 'declared',
+        errors: 1,
+        findings: 0,
+        teams: ['b'],
+      });
+      expect(bare('bob', true)).toMatchObject({
+        observations: 2,
+        calls: 1,
+        errors: 1,
+        findings: 0,
+        p95_us: null,
+      });
+      const servers = ServersResultSchema.parse(await inventory(client, 'servers', filter)).rows;
+      expect(
+        servers.map(({ server, observations, calls, vantages }) => [server, observations, calls, vantages]),
+      ).toEqual([
+        ['docs', 4, 3, ['client', 'server']],
+        ['shadow', 1, 0, ['client']],
+      ]);
+      expect(servers[1]).toMatchObject({
+        first_seen: '2026-03-10T11:00:00.000000Z',
+        last_seen: '2026-03-10T11:00:00.000000Z',
+      });
+      const tools = ToolsResultSchema.parse(await inventory(client, 'tools', { ...filter, limit: 1 }));
+      expect(tools).toMatchObject({
+        rows: [{ server: 'docs', tool: 'search', observations: 3 }],
+        truncated: true,
+      });
+      expect(await inventory(client, 'callers', { ...filter, where: { team: ["' OR 1"] } })).toEqual({
+        rows: [],
+        truncated: false,
+      });
     });
 
     it('completeness: the last word on each lane, the worst first', async () => {
