@@ -1,19 +1,23 @@
 import { openOwnCollectors } from '../api/auth/collectors.ts';
 import { openApiKeys } from '../api/auth/keys.ts';
 import { ROLES, type Role } from '../api/auth/policy.ts';
+import { openCallerKeys } from '../collectors/gateway/callers.ts';
 import { ToolmeterError } from '../core/errors.ts';
 import { type Home, homePath, openHome } from '../core/home.ts';
 import { InstantSchema, instantMs } from '../schemas/prices.ts';
+import { callerKeysFile } from './caller-keys-file.ts';
 import { commandLine, usageError } from './command-line.ts';
+import { configFile, loadSettings } from './settings.ts';
 import { table } from './table.ts';
 
 const USAGE = `Usage: toolmeter keys create --name NAME --role ${ROLES.join('|')} [--team TEAM …] [--expires 2027-01-31]
        toolmeter keys create --collector --name NAME [--trusted]
+       toolmeter keys create --caller NAME [--team TEAM] [--expires 2027-01-31]
        toolmeter keys list
        toolmeter keys revoke ID
 
-Makes, lists and revokes API keys (for reading) and collector tokens (for posting). A key is shown once: only its hash is
-kept. --trusted: what this collector says of callers counts as verified, and it may report costs.
+Makes, lists and revokes API keys (for reading), collector tokens (for posting) and the gateway's callers' keys. A key is
+shown once: only its hash is kept. A caller may have several, so that one can be replaced while it is in use. --trusted: what this collector says of callers counts as verified, and it may report costs.
 `;
 
 const OPTIONS = {
@@ -22,6 +26,7 @@ const OPTIONS = {
   team: { type: 'string', multiple: true },
   expires: { type: 'string' },
   collector: { type: 'boolean' },
+  caller: { type: 'string' },
   trusted: { type: 'boolean' },
   home: { type: 'string' },
 } as const;
@@ -48,7 +53,12 @@ export async function run(argv: string[]): Promise<number> {
 }
 
 function create(values: Values): number {
-  const make = values.collector ? newCollector(values) : newApiKey(values);
+  const make =
+    values.caller !== undefined
+      ? newCallerKey(values, values.caller)
+      : values.collector
+        ? newCollector(values)
+        : newApiKey(values);
   process.stdout.write(`${make(openHome(values.home ?? homePath()))}\n`);
   return 0;
 }
@@ -65,15 +75,34 @@ function newApiKey({ name, role, team, expires, trusted }: Values): (home: Home)
   if (name === undefined) throw usageError('a key needs a --name');
   if (trusted) throw usageError('--trusted is for a --collector token');
   if (!isRole(role)) throw usageError(`--role takes one of ${ROLES.join(', ')}`);
-  let expiresAt: Date | null = null;
-  if (expires !== undefined) {
-    const instant = InstantSchema.safeParse(expires);
-    if (!instant.success)
-      throw usageError('--expires takes a day (2027-01-31) or a time (2027-01-31T12:00:00Z)');
-    expiresAt = new Date(instantMs(instant.data));
-    if (expiresAt.getTime() <= Date.now()) throw usageError('--expires is in the past');
-  }
+  const expiresAt = expiryOf(expires);
   return (home) => openApiKeys(home.path).create({ name, role, teams: team ?? null, expiresAt }).key;
+}
+
+function newCallerKey(
+  { name, role, team = [], expires, trusted, collector }: Values,
+  caller: string,
+): (home: Home) => string {
+  if (name !== undefined || role !== undefined || trusted || collector)
+    throw usageError("a caller's key has no --name, --role, --trusted or --collector");
+  if (team.length > 1) throw usageError('a caller is of one team');
+  const expiresAt = expiryOf(expires);
+  return (home) => openCallers(home).create({ caller, team: team[0] ?? null, expiresAt }).key;
+}
+
+/** The file that the gateway of the same configuration reads. */
+function openCallers(home: Home): ReturnType<typeof openCallerKeys> {
+  return openCallerKeys(callerKeysFile(loadSettings(configFile(undefined)), home));
+}
+
+function expiryOf(expires: string | undefined): Date | null {
+  if (expires === undefined) return null;
+  const instant = InstantSchema.safeParse(expires);
+  if (!instant.success)
+    throw usageError('--expires takes a day (2027-01-31) or a time (2027-01-31T12:00:00Z)');
+  const expiresAt = new Date(instantMs(instant.data));
+  if (expiresAt.getTime() <= Date.now()) throw usageError('--expires is in the past');
+  return expiresAt;
 }
 
 const isRole = (text: string | undefined): text is Role =>
@@ -102,6 +131,16 @@ function list(values: Values): number {
         created: one.created_at,
         expires: 'never',
       })),
+    ...openCallers(home)
+      .list()
+      .map((key) => ({
+        id: key.id,
+        name: key.caller,
+        may: 'call',
+        teams: key.team ?? '',
+        created: key.created_at,
+        expires: key.expires_at ?? 'never',
+      })),
   ];
   process.stdout.write(
     `${table(rows, [
@@ -118,7 +157,9 @@ function list(values: Values): number {
 
 function revoke(id: string, values: Values): number {
   const home = openHome(values.home ?? homePath());
-  if (!openApiKeys(home.path).revoke(id) && !openOwnCollectors(home).revoke(id))
+  const revoked =
+    openApiKeys(home.path).revoke(id) || openOwnCollectors(home).revoke(id) || openCallers(home).revoke(id);
+  if (!revoked)
     throw new ToolmeterError(
       'TM_API_KEY_UNKNOWN',
       `There is no key or collector with the id "${id}".`,

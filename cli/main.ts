@@ -17,6 +17,10 @@ const COMMANDS: Record<string, Command> = {
     summary: 'Meter an MCP server that speaks stdio: wrap [options] -- CMD ARGS',
     load: () => import('./wrap.ts'),
   },
+  gateway: {
+    summary: 'Stand in front of MCP servers over HTTP, and meter each call',
+    load: () => import('./gateway.ts'),
+  },
   process: {
     summary: 'Run processors and sink against Kafka and ClickHouse',
     load: () => import('./process.ts'),

@@ -87,13 +87,21 @@ export function checkSettings(
 
 /** Files that a configuration names are looked for from its own folder, wherever the program was started. */
 function besideFile(config: Config, folder: string): Config {
-  const { directory, prices, store, log } = config;
+  const { directory, prices, store, log, gateway } = config;
   const beside = (path: string): string => resolve(folder, path);
   const secret = (ref: SecretRef): SecretRef => ('file' in ref ? { file: beside(ref.file) } : ref);
   return {
     ...config,
     ...(directory !== undefined && { directory: beside(directory) }),
     prices: prices.map(beside),
+    gateway: {
+      ...gateway,
+      ...(gateway.keys_file !== undefined && { keys_file: beside(gateway.keys_file) }),
+      servers: mapValues(gateway.servers, (server) => ({
+        ...server,
+        headers: mapValues(server.headers, secret),
+      })),
+    },
     store: { ...store, ...(store.password !== undefined && { password: secret(store.password) }) },
     log: {
       ...log,
@@ -104,6 +112,9 @@ function besideFile(config: Config, folder: string): Config {
     },
   };
 }
+
+const mapValues = <T>(record: Readonly<Record<string, T>>, map: (value: T) => T): Record<string, T> =>
+  Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value)]));
 
 function describe(file: string, problem: YamlProblem): SettingsProblem {
   const path = problem.path === '' ? '' : `${problem.path}: `;

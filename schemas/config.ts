@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { distinctNames } from './distinct-names.ts';
+import { GatewaySchema } from './gateway.ts';
 
 /**
  * `toolmeter.yaml`. Every key has a default or is optional; each can be overridden by an environment variable, its
@@ -110,6 +111,7 @@ export const ConfigSchema = z.strictObject({
       .default({})
       .describe('Exceptions, by server name: by (server_side, client), gateway, metered.'),
   }),
+  gateway: GatewaySchema.prefault({}),
   capture: section({
     max_bytes: z
       .int()

@@ -66,7 +66,7 @@ function parse(text: string): object | undefined {
 }
 
 /** Each message of a line with its own text; a batch has several. An empty batch stays what it is. */
-function messagesOf(value: object, text: string): [unknown, string][] {
+export function messagesOf(value: object, text: string): [unknown, string][] {
   if (!Array.isArray(value) || value.length === 0) return [[value, text]];
   const out: [unknown, string][] = [];
   const comma = /\s*,/y;
@@ -83,7 +83,7 @@ function messagesOf(value: object, text: string): [unknown, string][] {
 }
 
 /** The message that an envelope tells of, without its content. */
-function skeletonOf(envelope: Envelope): Record<string, unknown> {
+export function skeletonOf(envelope: Envelope): Record<string, unknown> {
   const message: Record<string, unknown> = {};
   for (const key of envelope.sizes.keys()) {
     if (key === 'params' || key === 'result' || key === 'error') message[key] = {};

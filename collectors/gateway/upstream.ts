@@ -1,0 +1,78 @@
+import { Pool } from 'undici';
+import type { GatewayConfig, GatewayServer } from '../../schemas/gateway.ts';
+
+/** Where a request goes: a pool of connections, and the target on it. */
+export interface Target {
+  readonly pool: Pool;
+  readonly path: string;
+}
+
+/** One server that the gateway fronts. */
+export interface Upstream {
+  readonly name: string;
+  readonly isAnonymous: boolean;
+  readonly callMs: number;
+  /** Headers that each request to it carries, name and value in turn; their names are taken out of what came. */
+  readonly headers: readonly string[];
+  readonly headerNames: ReadonlySet<string>;
+  /** For requests, and for streams that stay open: these must not use up the connections of those. */
+  mcp(query: string, isStream: boolean): Target | undefined;
+  sse(query: string): Target | undefined;
+  /** A target beside the HTTP+SSE stream, by the address that its endpoint event named. */
+  message(path: string): Target | undefined;
+  /** The HTTP+SSE stream's own address, against which the endpoint event's is read. */
+  readonly sseUrl: URL | undefined;
+  close(): Promise<void>;
+}
+
+export function openUpstream(
+  name: string,
+  server: GatewayServer,
+  config: GatewayConfig,
+  headers: Readonly<Record<string, string>>,
+): Upstream {
+  const pools = new Map<string, Pool>();
+  const poolFor = (url: URL, isStream: boolean): Pool => {
+    const key = `${url.origin} ${isStream}`;
+    let pool = pools.get(key);
+    if (pool === undefined) {
+      pool = new Pool(url.origin, {
+        connections: isStream ? null : config.max_connections,
+        pipelining: 1,
+        connect: { timeout: config.timeouts.connect_ms },
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        maxHeaderSize: MAX_HEADER_BYTES,
+      });
+      pools.set(key, pool);
+    }
+    return pool;
+  };
+  const url = server.url === undefined ? undefined : new URL(server.url);
+  const sseUrl = server.sse_url === undefined ? undefined : new URL(server.sse_url);
+  const target = (at: URL, query: string, isStream: boolean): Target => ({
+    pool: poolFor(at, isStream),
+    path: withQuery(at, query),
+  });
+  return {
+    name,
+    isAnonymous: server.anonymous,
+    callMs: server.call_ms ?? config.timeouts.call_ms,
+    headers: Object.entries(headers).flat(),
+    headerNames: new Set(Object.keys(headers).map((header) => header.toLowerCase())),
+    mcp: (query, isStream) => (url === undefined ? undefined : target(url, query, isStream)),
+    sse: (query) => (sseUrl === undefined ? undefined : target(sseUrl, query, true)),
+    message: (path) => (sseUrl === undefined ? undefined : { pool: poolFor(sseUrl, false), path }),
+    sseUrl,
+    async close() {
+      await Promise.all([...pools.values()].map((pool) => pool.destroy()));
+    },
+  };
+}
+
+/** As large as Node's own server takes by default, twice. */
+const MAX_HEADER_BYTES = 32 * 1024;
+
+function withQuery({ pathname, search }: URL, query: string): string {
+  return search === '' || query === '' ? pathname + search + query : `${pathname}${search}&${query.slice(1)}`;
+}
