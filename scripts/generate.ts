@@ -13,6 +13,7 @@ import { AdjustmentSchema, CallEventSchema, ObservedCallSchema } from '../schema
 import { CompletenessRowSchema, TickSchema } from '../schemas/calls-topic.ts';
 import { ConfigSchema } from '../schemas/config.ts';
 import { DeadLetterSchema } from '../schemas/dead-letter.ts';
+import { DetectRulesSchema } from '../schemas/detect.ts';
 import { DirectorySchema } from '../schemas/directory.ts';
 import { MeteredCallRecordSchema } from '../schemas/metered-call.ts';
 import { PricesSchema } from '../schemas/prices.ts';
@@ -28,6 +29,7 @@ const published: Record<string, z.ZodType> = {
   completeness: CompletenessRowSchema,
   config: ConfigSchema,
   directory: DirectorySchema,
+  'detect-rules': DetectRulesSchema,
   prices: PricesSchema,
 };
 
