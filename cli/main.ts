@@ -49,6 +49,7 @@ const COMMANDS: Record<string, Command> = {
   },
   scrub: { summary: 'Scrub NDJSON from standard input', load: () => import('./scrub.ts') },
   tokens: { summary: 'Count tokens of NDJSON from standard input', load: () => import('./tokens.ts') },
+  detect: { summary: 'Score a series of time,value from standard input', load: () => import('./detect.ts') },
   price: { summary: 'Price NDJSON from standard input', load: () => import('./price.ts') },
 };
 

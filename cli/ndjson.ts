@@ -41,11 +41,11 @@ export async function runNdjson(
   }
 }
 
-const TOO_LONG = Symbol('a line over the limit');
-type Line = string | typeof TOO_LONG;
+export const TOO_LONG = Symbol('a line over the limit');
+export type Line = string | typeof TOO_LONG;
 
 /** The complete lines of each chunk. Only LF ends a line: U+2028 and a lone CR are text inside JSON's strings. */
-async function* chunksOfLines(input: NdjsonIo['input'], maxBytes: number): AsyncGenerator<Line[]> {
+export async function* chunksOfLines(input: NdjsonIo['input'], maxBytes: number): AsyncGenerator<Line[]> {
   let held: Buffer[] = [];
   let heldBytes = 0;
   let first = true;
@@ -119,7 +119,7 @@ function idOf(input: unknown): unknown {
 }
 
 /** Writes with back-pressure, and notices a reader that went away (EPIPE), which ends a filter without an error. */
-class Sink {
+export class Sink {
   readonly #output: NodeJS.WritableStream;
   #pending = '';
   #error: Error | undefined;
