@@ -10,6 +10,7 @@ import type { Collectors } from './auth/collectors.ts';
 import type { ApiKeys } from './auth/keys.ts';
 import { errorAnswers } from './error-answers.ts';
 import { type GuardConfig, guard, SECURITY_HEADERS } from './guard.ts';
+import type { CallsTail } from './live/tail.ts';
 import { observeRequests } from './observe.ts';
 import { openApi } from './openapi.ts';
 import type { StoreQueries } from './queries.ts';
@@ -22,6 +23,7 @@ import { inventoryRoutes } from './routes/inventory.ts';
 import { latencyRoute } from './routes/latency.ts';
 import { addMetaRoutes } from './routes/meta.ts';
 import { spendRoute } from './routes/spend.ts';
+import { addStreamRoute } from './routes/stream.ts';
 
 export interface ApiConfig extends GuardConfig {
   /** Whether log and store are embedded: only then may a user on loopback read without a key. */
@@ -32,6 +34,8 @@ export interface ApiConfig extends GuardConfig {
 export interface ApiDeps {
   readonly queries: StoreQueries;
   readonly sink: IngestSink;
+  /** Closed with the app. */
+  readonly tail: CallsTail;
   readonly keys: ApiKeys;
   readonly collectors: Collectors;
   readonly health: Health;
@@ -92,6 +96,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     maxBodyBytes: config.maxBodyBytes,
     maxInFlightBytes: config.maxBodyBytes * BODIES_IN_FLIGHT,
   });
+  addStreamRoute(app, { tail: deps.tail, authenticator: auth });
   addMetaRoutes(app, {
     health: deps.health,
     registry: deps.registry,

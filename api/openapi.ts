@@ -7,6 +7,7 @@ import { type ApiCode, statusOf } from './problem.ts';
 import type { ReadRoute } from './route.ts';
 import { EventsAnswerSchema } from './routes/events.ts';
 import { HealthzSchema, ReadyzSchema } from './routes/meta.ts';
+import { StreamQuerySchema } from './routes/stream.ts';
 
 type Json = Record<string, unknown>;
 
@@ -21,6 +22,7 @@ export function openApi(routes: readonly ReadRoute[]): Json {
   const paths: Record<string, Json> = {};
   for (const route of routes) paths[openPath(route.path)] = { get: readOperation(route) };
   paths['/v1/events'] = { post: EVENTS_OPERATION };
+  paths['/v1/events/stream'] = { get: STREAM_OPERATION };
   Object.assign(paths, META_PATHS);
   return {
     openapi: '3.1.0',
@@ -173,6 +175,40 @@ const EVENTS_OPERATION: Json = {
       'TM_MEDIA_TYPE',
       'TM_HOST_UNKNOWN',
       'TM_EVENTS_REJECTED',
+      'TM_LOG_UNAVAILABLE',
+      'TM_BUSY',
+    ),
+  },
+};
+
+const STREAM_OPERATION: Json = {
+  operationId: 'stream_calls',
+  summary: 'Calls as they land: server-sent events',
+  description: [
+    'Events: `call` (data: a row as GET /v1/calls has it) and `gap` (data: `{ "missed": n }`, calls that were left out',
+    'because the reader was too slow, or too long away). Send the last `id` as `Last-Event-ID` to go on from there.',
+    `\n\nRoles: ${POLICY['calls.read'].join(', ')}.`,
+  ].join(' '),
+  tags: ['calls'],
+  security: [{ api_key: [] }, {}],
+  parameters: [
+    ...parametersOf(StreamQuerySchema, 'query'),
+    {
+      name: 'Last-Event-ID',
+      in: 'header',
+      required: false,
+      description: 'Where an earlier stream ended.',
+      schema: { type: 'string' },
+    },
+  ],
+  responses: {
+    200: { description: 'Never ends.', content: { 'text/event-stream': { schema: { type: 'string' } } } },
+    ...problems(
+      'TM_PARAMETER_INVALID',
+      'TM_UNAUTHENTICATED',
+      'TM_FORBIDDEN',
+      'TM_ORIGIN_FORBIDDEN',
+      'TM_HOST_UNKNOWN',
       'TM_LOG_UNAVAILABLE',
       'TM_BUSY',
     ),

@@ -61,8 +61,8 @@ export function addReadRoute(app: FastifyInstance, route: ReadRoute, authenticat
           'Set the header accept.',
         );
       const result = await route.answer({
-        query: parse(route.query, request.query),
-        params: parse(route.params ?? z.object({}), request.params),
+        query: parseQuery(route.query, request.query),
+        params: parseQuery(route.params ?? z.object({}), request.params),
         principal: authenticator.principal(request),
       });
       describePage(request, reply, result);
@@ -78,7 +78,8 @@ export function addReadRoute(app: FastifyInstance, route: ReadRoute, authenticat
   );
 }
 
-function parse<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
+/** Parameters by their schema. @throws ApiError TM_PARAMETER_INVALID, naming each that does not fit. */
+export function parseQuery<T extends z.ZodType>(schema: T, value: unknown): z.output<T> {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   const errors = result.error.issues.flatMap((issue) =>

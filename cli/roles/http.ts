@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { buildApp } from '../../api/app.ts';
 import { openOwnCollectors } from '../../api/auth/collectors.ts';
 import { openApiKeys } from '../../api/auth/keys.ts';
+import { CallsTail } from '../../api/live/tail.ts';
 import { openQueries } from '../../api/queries.ts';
 import { type IngestSink, logSink } from '../../collectors/ingest/index.ts';
 import { openOutbox } from '../../collectors/spool/index.ts';
@@ -51,6 +52,7 @@ export async function startHttp(
   const app = await buildApp({
     queries,
     sink,
+    tail: new CallsTail(eventLog, log),
     keys: openApiKeys(home.path, systemClock, log),
     collectors: openOwnCollectors(home, systemClock, log),
     health,

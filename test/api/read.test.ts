@@ -270,6 +270,7 @@ describe('OpenAPI', () => {
         '/v1/completeness',
         '/v1/dead-letters',
         '/v1/events',
+        '/v1/events/stream',
         '/v1/latency',
         '/v1/servers',
         '/v1/spend',
@@ -350,7 +351,9 @@ describe('OpenAPI', () => {
       expect([url, response.status]).toEqual([url, status]);
       expect([url, await check(path, 'get', response)]).toEqual([url, true]);
     }
-    expect(new Set([...asked.map(([path]) => path), '/v1/events'])).toEqual(new Set(Object.keys(paths)));
+    expect(new Set([...asked.map(([path]) => path), '/v1/events', '/v1/events/stream'])).toEqual(
+      new Set(Object.keys(paths)),
+    );
 
     const posted: [status: number, body: string, type: string][] = [
       [202, '[]', 'application/json'],

@@ -18,6 +18,7 @@ beforeAll(async () => {
   app = await buildApp({
     queries: { call: async () => answer } as Partial<StoreQueries> as StoreQueries,
     sink: async () => [],
+    tail: { close: async () => undefined } as Partial<ApiDeps['tail']> as ApiDeps['tail'],
     keys: { ...none, authenticate: () => null } as ApiDeps['keys'],
     collectors: { ...none, authenticate: () => null } as ApiDeps['collectors'],
     health: new Health(),

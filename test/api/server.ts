@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type ApiConfig, type ApiDeps, buildApp } from '../../api/app.ts';
 import { openOwnCollectors } from '../../api/auth/collectors.ts';
 import { openApiKeys } from '../../api/auth/keys.ts';
+import { CallsTail } from '../../api/live/tail.ts';
 import { openQueries } from '../../api/queries.ts';
 import { logSink } from '../../collectors/ingest/index.ts';
 import { openHome } from '../../core/home.ts';
@@ -37,6 +38,7 @@ export async function testBackends() {
     const app = await buildApp({
       queries,
       sink: logSink(log),
+      tail: new CallsTail(log, silentLog),
       keys,
       collectors,
       health,
