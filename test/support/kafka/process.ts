@@ -90,7 +90,8 @@ export async function startProcess(
     'kafka.tools.StorageTool',
     'format',
     '-t',
-    randomBytes(16).toString('base64url'),
+    // Not one that begins with a dash, which would be taken for an option.
+    `A${randomBytes(16).toString('base64url').slice(1)}`,
     '-c',
     settings,
     ...format,
