@@ -226,7 +226,8 @@ export function holderOf(path: string): number | null {
   return Number.isSafeInteger(pid) && pid !== process.pid && isAlive(pid) ? pid : null;
 }
 
-function cannotOpen(path: string, error: unknown): Error {
+/** Why the embedded store in this folder does not open: another process has it, or the folder is not usable. */
+export function cannotOpen(path: string, error: unknown): StoreError {
   const pid = holderOf(path);
   if (pid !== null) {
     return new StoreError(

@@ -10,15 +10,15 @@ import { spend } from '../../store/queries/index.ts';
 import { startSink } from '../../store/sink.ts';
 import { eventually, meteredCall, record, testLog } from '../support/calls-topic.ts';
 import { insertCalls } from '../support/clickhouse.ts';
-import { type ClickHouseHttp, clickHouseHttp } from '../support/clickhouse-http.ts';
+import { type FaultyStoreServer, faultyStoreServer } from '../support/store-server.ts';
 
 let folder: string;
-let server: ClickHouseHttp;
+let server: FaultyStoreServer;
 let store: Store;
 let client: StoreClient;
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'toolmeter-http-'));
-  server = await clickHouseHttp(join(folder, 'store'));
+  server = await faultyStoreServer(join(folder, 'store'));
   store = await openStore({ url: server.url, database: 'meter', log: silentLog });
   client = await store.newClient();
   await migrate(client, silentLog);

@@ -15,8 +15,8 @@ import { prometheusName } from '../../telemetry/prometheus.ts';
 import { TestCall } from '../collectors/spool/support.ts';
 import { eventually, meteredCall, TestClock } from '../support/calls-topic.ts';
 import { insertCalls, insertTick } from '../support/clickhouse.ts';
-import { clickHouseHttp } from '../support/clickhouse-http.ts';
 import { observedCall } from '../support/events.ts';
+import { faultyStoreServer } from '../support/store-server.ts';
 import { freePort, scratchFolder, startToolmeter, untilReady } from '../support/toolmeter.ts';
 import { otlpReceiver } from './otlp-receiver.ts';
 
@@ -75,7 +75,7 @@ test('every metric that is declared is fed by a running toolmeter up, on /metric
   const scratch = scratchFolder();
   const home = openHome(join(scratch.path, 'home'));
   const receiver = await otlpReceiver();
-  const clickHouse = await clickHouseHttp(join(scratch.path, 'clickhouse'));
+  const clickHouse = await faultyStoreServer(join(scratch.path, 'clickhouse'));
   const port = await freePort();
   const url = `http://127.0.0.1:${port}`;
   const directory = join(scratch.path, 'directory.yaml');
