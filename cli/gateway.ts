@@ -64,7 +64,6 @@ export async function startGateway(
         contentKey: home.keys.content,
         maxBytes: config.capture.max_bytes,
       },
-      sealKey: home.keys.call,
       log,
     });
     const unwatch = watchOutbox(registry, 'gateway', () => outbox.stats());

@@ -22,18 +22,15 @@ const headerValue = z.union([
   z.strictObject({ file: z.string().min(1) }),
 ]);
 
-export const GatewayServerSchema = z
-  .strictObject({
-    url: httpUrl.optional().describe("The upstream's Streamable HTTP endpoint."),
-    sse_url: httpUrl.optional().describe("The upstream's endpoint of the deprecated HTTP+SSE transport."),
-    anonymous: z.boolean().default(false).describe('Whether callers without a key may use it.'),
-    headers: z
-      .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/), headerValue)
-      .default({})
-      .describe('Headers that every request to the upstream carries, by reference: {env} or {file}.'),
-    call_ms: ms(HOUR).min(1).optional().describe('Overrides `timeouts.call_ms` for this server.'),
-  })
-  .refine((server) => server.url !== undefined || server.sse_url !== undefined, 'has no url and no sse_url');
+export const GatewayServerSchema = z.strictObject({
+  url: httpUrl.describe("The upstream's Streamable HTTP endpoint."),
+  anonymous: z.boolean().default(false).describe('Whether callers without a key may use it.'),
+  headers: z
+    .record(z.string().regex(/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}$/), headerValue)
+    .default({})
+    .describe('Headers that every request to the upstream carries, by reference: {env} or {file}.'),
+  call_ms: ms(HOUR).min(1).optional().describe('Overrides `timeouts.call_ms` for this server.'),
+});
 
 /** Who may call what. A rule fits where all that it names fits; of several patterns one must. `*`: any run. */
 export const GatewayRuleSchema = z.strictObject({

@@ -17,7 +17,7 @@ import { Recorder, recordOther } from './recorder.ts';
 import { type Refusal, RPC, sendRefusal } from './refusal.ts';
 import { type ReadBody, readBody } from './request-body.ts';
 import { type Posted, readPosted } from './request-message.ts';
-import { type Route, routeOf } from './route.ts';
+import { routeOf } from './route.ts';
 import { decide, type Subject } from './rules.ts';
 import { passStream } from './stream.ts';
 import type { Upstream } from './upstream.ts';
@@ -58,25 +58,20 @@ export function openFront(
 
 async function receive(parts: Parts, inbound: Inbound): Promise<void> {
   const { request, route } = inbound;
-  const upstream = 'server' in route ? parts.upstreams.get(route.server) : undefined;
-  if (upstream === undefined) return refuseUnread(parts, inbound, undefined, NO_SUCH_SERVER);
-  const allowed = METHODS[route.kind];
-  if (allowed === undefined || !allowed.includes(request.method ?? ''))
-    return refuseUnread(parts, inbound, upstream, notAllowed(allowed ?? []));
+  const upstream = route && parts.upstreams.get(route.server);
+  if (route === undefined || upstream === undefined)
+    return refuseUnread(parts, inbound, undefined, NO_SUCH_SERVER);
+  if (!METHODS.includes(request.method ?? '')) return refuseUnread(parts, inbound, upstream, NOT_ALLOWED);
   const caller = authenticate(parts, inbound, upstream);
   if ('refusal' in caller) return refuseUnread(parts, inbound, upstream, caller.refusal);
   const admitted: Admitted = { ...inbound, upstream, ...caller };
   if (request.method === 'POST') return post(parts, admitted);
   const denied = deniedBy(parts, subjectOf(admitted, null));
   if (denied !== undefined) return refuse(parts, admitted, undefined, denied, true);
-  const target = upstream.mcp('query' in route ? route.query : '', request.method === 'GET');
-  if (target === undefined) return refuse(parts, admitted, undefined, NO_SUCH_SERVER, true);
-  passStream(parts, admitted, target);
+  passStream(parts, admitted, upstream.target(route.query, request.method === 'GET'));
 }
 
-const METHODS: Readonly<Partial<Record<Route['kind'], readonly string[]>>> = {
-  mcp: ['POST', 'GET', 'DELETE'],
-};
+const METHODS = ['POST', 'GET', 'DELETE'];
 
 async function post(parts: Parts, admitted: Admitted): Promise<void> {
   const { request, upstream, route } = admitted;
@@ -98,9 +93,7 @@ async function post(parts: Parts, admitted: Admitted): Promise<void> {
   }
   const denied = denial(parts, admitted, posted) ?? overLimit(parts, admitted, posted);
   if (denied !== undefined) return refuse(parts, admitted, posted, denied, true);
-  const target = upstream.mcp('query' in route ? route.query : '', false);
-  if (target === undefined) return refuse(parts, admitted, posted, NO_SUCH_SERVER, true);
-  exchange(parts, admitted, posted, body.bytes, target);
+  exchange(parts, admitted, posted, body.bytes, upstream.target(route?.query ?? '', false));
 }
 
 /** Who calls, by the key that is shown; a key that is shown must be good, where none is needed too. */
@@ -261,8 +254,7 @@ const GONE: Refusal = {
   ending: { outcome: 'disconnected', text: 'The client went away before its request was whole' },
 };
 const tooLarge = (maxBytes: number): Refusal => malformed(413, `The body is over ${maxBytes} bytes`);
-const notAllowed = (allowed: readonly string[]): Refusal =>
-  malformed(405, 'The method is not allowed here', { allow: allowed.join(', ') });
+const NOT_ALLOWED = malformed(405, 'The method is not allowed here', { allow: METHODS.join(', ') });
 
 const forbidden = (code: string, message: string): Refusal => ({
   status: 403,

@@ -11,7 +11,8 @@ import type { Upstream } from './upstream.ts';
 export interface Inbound {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  readonly route: Route;
+  /** Undefined: the target is none of ours. */
+  readonly route: Route | undefined;
   /** When it reached us, on the clock of `performance.now()`. */
   readonly arrivedMs: number;
   readonly ip: string | undefined;
@@ -82,12 +83,10 @@ const OURS = [
 ];
 
 /** Headers for the upstream: the client's, but those of the connection and ours; and who it is that asks. */
-export function upstreamHeaders(admitted: Admitted, callId: string | undefined, plain = false): string[] {
+export function upstreamHeaders(admitted: Admitted, callId: string | undefined): string[] {
   const { request, upstream, ip, isProxied, traceparent } = admitted;
   const without = new Set([...OURS, ...upstream.headerNames]);
   if (admitted.ownsAuthorization) without.add('authorization');
-  // The stream's first event is rewritten: it must not come compressed.
-  if (plain) without.add('accept-encoding');
   const out = endToEnd(request.rawHeaders, without);
   const via = textHeader(request, 'via');
   out.push('via', `${via === undefined ? '' : `${via}, `}${request.httpVersion} toolmeter`);

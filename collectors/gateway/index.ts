@@ -3,7 +3,6 @@ import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { messageOf, ToolmeterError } from '../../core/errors.ts';
-import type { HashKey } from '../../core/keyed-hash.ts';
 import { type Log, silentLog } from '../../core/log.ts';
 import type { GatewayConfig } from '../../schemas/gateway.ts';
 import type { CaptureOptions } from '../capture.ts';
@@ -27,8 +26,6 @@ export interface GatewayOptions {
   /** The gateway hands calls to it and does not close it. */
   readonly outbox: Outbox;
   readonly capture: CaptureOptions;
-  /** The fleet's or the machine's call key: replicas must share it to serve one HTTP+SSE session. */
-  readonly sealKey: HashKey;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -65,7 +62,6 @@ export async function openGateway(options: GatewayOptions): Promise<Gateway> {
     sessions: new Sessions(),
     outbox: options.outbox,
     capture: options.capture,
-    sealKey: options.sealKey,
     budget: { leftBytes: RECORD_BUDGET_BYTES },
     relays: new Set(),
     streams: new Set(),

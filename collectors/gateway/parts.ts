@@ -1,5 +1,4 @@
 import type { Clock } from '../../core/clock.ts';
-import type { HashKey } from '../../core/keyed-hash.ts';
 import type { Log } from '../../core/log.ts';
 import { VERSION } from '../../core/version.ts';
 import type { GatewayConfig } from '../../schemas/gateway.ts';
@@ -24,8 +23,6 @@ export interface Parts {
   readonly sessions: Sessions;
   readonly outbox: Outbox;
   readonly capture: CaptureOptions;
-  /** Seals the addresses that the HTTP+SSE pair's endpoint event names. */
-  readonly sealKey: HashKey;
   readonly budget: Budget;
   /** Answers on their way. */
   readonly relays: Set<Relay>;

@@ -14,7 +14,7 @@ import type { Target } from './upstream.ts';
  * come by a stream are those of calls that were posted on their own: the session's tracker knows them.
  */
 export function passStream(parts: Parts, admitted: Admitted, target: Target): void {
-  const { request, response, upstream, caller, route } = admitted;
+  const { request, response, upstream, caller } = admitted;
   const method = request.method as 'GET' | 'DELETE';
   const session = textHeader(request, 'mcp-session-id');
   const key =
@@ -94,6 +94,6 @@ export function passStream(parts: Parts, admitted: Admitted, target: Target): vo
   relay.start(target.pool, {
     method,
     path: target.path,
-    headers: upstreamHeaders(admitted, undefined, route.kind === 'sse'),
+    headers: upstreamHeaders(admitted, undefined),
   });
 }

@@ -16,12 +16,7 @@ export interface Upstream {
   readonly headers: readonly string[];
   readonly headerNames: ReadonlySet<string>;
   /** For requests, and for streams that stay open: these must not use up the connections of those. */
-  mcp(query: string, isStream: boolean): Target | undefined;
-  sse(query: string): Target | undefined;
-  /** A target beside the HTTP+SSE stream, by the address that its endpoint event named. */
-  message(path: string): Target | undefined;
-  /** The HTTP+SSE stream's own address, against which the endpoint event's is read. */
-  readonly sseUrl: URL | undefined;
+  target(query: string, isStream: boolean): Target;
   close(): Promise<void>;
 }
 
@@ -31,10 +26,10 @@ export function openUpstream(
   config: GatewayConfig,
   headers: Readonly<Record<string, string>>,
 ): Upstream {
-  const pools = new Map<string, Pool>();
-  const poolFor = (url: URL, isStream: boolean): Pool => {
-    const key = `${url.origin} ${isStream}`;
-    let pool = pools.get(key);
+  const url = new URL(server.url);
+  const pools = new Map<boolean, Pool>();
+  const poolFor = (isStream: boolean): Pool => {
+    let pool = pools.get(isStream);
     if (pool === undefined) {
       pool = new Pool(url.origin, {
         connections: isStream ? null : config.max_connections,
@@ -44,26 +39,17 @@ export function openUpstream(
         bodyTimeout: 0,
         maxHeaderSize: MAX_HEADER_BYTES,
       });
-      pools.set(key, pool);
+      pools.set(isStream, pool);
     }
     return pool;
   };
-  const url = server.url === undefined ? undefined : new URL(server.url);
-  const sseUrl = server.sse_url === undefined ? undefined : new URL(server.sse_url);
-  const target = (at: URL, query: string, isStream: boolean): Target => ({
-    pool: poolFor(at, isStream),
-    path: withQuery(at, query),
-  });
   return {
     name,
     isAnonymous: server.anonymous,
     callMs: server.call_ms ?? config.timeouts.call_ms,
     headers: Object.entries(headers).flat(),
     headerNames: new Set(Object.keys(headers).map((header) => header.toLowerCase())),
-    mcp: (query, isStream) => (url === undefined ? undefined : target(url, query, isStream)),
-    sse: (query) => (sseUrl === undefined ? undefined : target(sseUrl, query, true)),
-    message: (path) => (sseUrl === undefined ? undefined : { pool: poolFor(sseUrl, false), path }),
-    sseUrl,
+    target: (query, isStream) => ({ pool: poolFor(isStream), path: withQuery(url, query) }),
     async close() {
       await Promise.all([...pools.values()].map((pool) => pool.destroy()));
     },

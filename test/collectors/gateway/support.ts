@@ -35,7 +35,6 @@ export async function startGateway(config: z.input<typeof GatewaySchema>): Promi
     keys,
     outbox,
     capture: testCapture,
-    sealKey: { kid: 'k', secret: Buffer.alloc(32, 1) },
   });
   onTestFinished(async () => {
     await gateway.close();
