@@ -26,6 +26,10 @@ const COMMANDS: Record<string, Command> = {
     load: () => import('./process.ts'),
   },
   api: { summary: 'Run the query API and the ingest', load: () => import('./api.ts') },
+  store: {
+    summary: "Serve the embedded store over ClickHouse's HTTP interface, read-write",
+    load: () => import('./store.ts'),
+  },
   migrate: {
     summary: "Bring the store's tables up to date, or show their status",
     load: () => import('./migrate.ts'),

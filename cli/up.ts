@@ -5,6 +5,7 @@ import { ToolmeterError } from '../core/errors.ts';
 import { homePath, openHome } from '../core/home.ts';
 import { VERSION } from '../core/version.ts';
 import { holderOf, loadEmbeddedEngine } from '../store/client.ts';
+import type { StoreServer } from '../store/server/index.ts';
 import { makeLogger } from '../telemetry/logger.ts';
 import { registry } from '../telemetry/metrics.ts';
 import { startTelemetry } from '../telemetry/otel.ts';
@@ -17,6 +18,7 @@ import { ROLES, type Role } from './roles/role.ts';
 import { startThread } from './roles/thread.ts';
 import { configFile, embedded, loadSettings, messagingSystem, type Settings } from './settings.ts';
 import { waitForSignal } from './signal.ts';
+import { startStoreHttp } from './store.ts';
 
 const USAGE = `Usage: toolmeter up [--config FILE] [--home FOLDER] [--demo]
 
@@ -46,7 +48,7 @@ export async function run(argv: string[]): Promise<number> {
   if (values.demo) settings = prepareDemo(settings, home);
   const running = await startAll(settings, home);
   try {
-    process.stdout.write(banner(running.url, home, settings));
+    process.stdout.write(banner(running, home, settings));
     if (values.demo) {
       const code = await Promise.race([runDemo({ url: running.url, home, begunAt }), running.failed]);
       if (code instanceof ToolmeterError) throw code;
@@ -63,6 +65,8 @@ export async function run(argv: string[]): Promise<number> {
 
 export interface Running {
   readonly url: string;
+  /** ClickHouse's HTTP interface, read-only, where the configuration asks for it. */
+  readonly clickHouseUrl: string | null;
   /** Resolves when a thread has ended without having been asked to. */
   readonly failed: Promise<ToolmeterError>;
   stop(): Promise<void>;
@@ -80,7 +84,9 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
     log,
   });
   const threads = new Map<string, Role>();
+  let clickHouse: StoreServer | null = null;
   const stop = async (): Promise<void> => {
+    await clickHouse?.close();
     for (const role of [...threads.values()].reverse()) await role.stop();
     await telemetry?.shutdown();
   };
@@ -93,6 +99,14 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
     // The store first: it migrates what the others ask.
     for (const role of ROLES) threads.set(role, await startThread(role, settings, home.path, fail));
     const http = await startHttp({ settings, home, log }, { beside: threads });
+    if (settings.config.clickhouse_http.port !== undefined) {
+      try {
+        clickHouse = await startStoreHttp(settings, home, log, { readOnly: true });
+      } catch (error) {
+        await http.stop();
+        throw error;
+      }
+    }
     // An outbox without calls of its own: it takes over the spools that dead collectors of this machine left.
     const orphans = embedded(settings.config).log
       ? openOutbox({ home, destination: { kind: 'http', url: http.url }, log })
@@ -100,6 +114,7 @@ export async function startAll(settings: Settings, homeFolder: string): Promise<
     const unwatch = orphans === null ? null : watchOutbox(registry, 'adopted', () => orphans.stats());
     return {
       url: http.url,
+      clickHouseUrl: clickHouse?.url ?? null,
       failed,
       stop: async () => {
         await orphans?.close();
@@ -140,10 +155,11 @@ function prepareDemo(settings: Settings, home: string): Settings {
   return { ...settings, config: { ...settings.config, directory: file } };
 }
 
-function banner(url: string, home: string, { config, file }: Settings): string {
+function banner({ url, clickHouseUrl }: Running, home: string, { config, file }: Settings): string {
   const lines = [
     ['API and ingest', url],
     ['OpenAPI', `${url}/openapi.json`],
+    ...(clickHouseUrl === null ? [] : ([['ClickHouse HTTP', clickHouseUrl]] as const)),
     ['Home', home],
     ['Log', embedded(config).log ? 'embedded' : `Kafka at ${config.log.brokers.join(', ')}`],
     ['Store', config.store.url ?? 'embedded ClickHouse'],

@@ -74,6 +74,51 @@ export const ConfigSchema = z.strictObject({
       .default('toolmeter')
       .describe('ClickHouse database.'),
   }),
+  clickhouse_http: section({
+    port: z
+      .int()
+      .min(0)
+      .max(65535)
+      .optional()
+      .describe(
+        "Port of ClickHouse's HTTP interface over the embedded engine; 0: any that is free. None: `toolmeter up` has no such interface, `toolmeter store` has it on 8123.",
+      ),
+    host: z
+      .string()
+      .min(1)
+      .default('127.0.0.1')
+      .describe('Address to listen on. One that others can reach needs a key.'),
+    user: z.string().min(1).default('default').describe('The one user there is.'),
+    key: SecretRefSchema.optional().describe("A reference to that user's password."),
+    max_body_bytes: z
+      .int()
+      .min(1024)
+      .max(1024 ** 3)
+      .default(128 * 1024 * 1024)
+      .describe('Largest body of a request, after decompression.'),
+    places: z.int().min(1).max(64).default(4).describe('Statements that run at once.'),
+    max_waiting: z
+      .int()
+      .min(0)
+      .max(10_000)
+      .default(64)
+      .describe('Statements that wait for a place; beyond, the answer is 503.'),
+    max_execution_s: z
+      .int()
+      .min(1)
+      .default(60)
+      .describe('Longest that a statement runs. A client can ask for less.'),
+    max_memory_bytes: z
+      .int()
+      .min(1024 * 1024)
+      .default(1024 ** 3)
+      .describe('Most memory of a statement. A client can ask for less.'),
+    max_result_bytes: z
+      .int()
+      .min(1024)
+      .default(128 * 1024 * 1024)
+      .describe('Largest answer. A client can ask for less.'),
+  }),
   api: section({
     host: z.string().default('127.0.0.1').describe('Address to listen on.'),
     port: z.int().min(0).max(65535).default(7077).describe('Port to listen on; 0: any that is free.'),

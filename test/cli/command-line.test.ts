@@ -18,7 +18,7 @@ afterEach(() => {
 });
 
 const COMMANDS = [
-  ...['up', 'wrap', 'process', 'api', 'migrate', 'demo', 'doctor', 'dlq', 'config', 'keys'],
+  ...['up', 'wrap', 'process', 'api', 'store', 'migrate', 'demo', 'doctor', 'dlq', 'config', 'keys'],
   ...['scrub', 'tokens', 'price'],
 ];
 
