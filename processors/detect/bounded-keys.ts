@@ -10,6 +10,8 @@ export interface KeyState {
 export class BoundedKeys<T extends KeyState> {
   readonly #states = new Map<string, T>();
   readonly #max: number;
+  /** Goes on where it was: to begin again would be to step over all that was deleted before it. */
+  #oldest = this.#states.entries();
   evicted = 0;
 
   constructor(max: number) {
@@ -37,7 +39,13 @@ export class BoundedKeys<T extends KeyState> {
   }
 
   #evict(): void {
-    for (const [key, state] of this.#states) {
+    for (;;) {
+      const { done, value } = this.#oldest.next();
+      if (done === true) {
+        this.#oldest = this.#states.entries();
+        continue;
+      }
+      const [key, state] = value;
       this.#states.delete(key);
       if (!state.used) {
         this.evicted++;

@@ -33,6 +33,9 @@ export interface Observation {
    * vantage point, so it is counted there, whatever the policy.
    */
   readonly once: boolean;
+  /** The caller as one text, `''` where nothing is known of it. Made once a call: several rules' keys begin with it. */
+  readonly who: string;
+  readonly serverTool: string;
 }
 
 /** Null for what no rule looks at: adjustments, answers that are not terminal, and times that are none. */
@@ -41,11 +44,20 @@ export function observe(row: DetectedCall, recordedMs: number): Observation | nu
   const ownMs = Date.parse(row.ts);
   if (Number.isNaN(ownMs)) return null;
   const refused = row.vantage === 'gateway' && (row.outcome === 'rate_limited' || row.outcome === 'denied');
-  return { row, atMs: Math.min(ownMs, recordedMs), recordedMs, once: row.counted || refused };
+  return {
+    row,
+    atMs: Math.min(ownMs, recordedMs),
+    recordedMs,
+    once: row.counted || refused,
+    who: row.caller === '' ? row.ip : `${row.caller_source}\0${row.caller}`,
+    serverTool: `${row.server}\0${row.tool}`,
+  };
 }
 
-/** Who calls, by what is known of it: a caller's name is worth nothing without its source. Null: nobody knows. */
-export function callerKey(row: DetectedCall): Record<string, string> | null {
-  if (row.caller !== '') return { caller: row.caller, caller_source: row.caller_source };
-  return row.ip === '' ? null : { ip: row.ip };
+/**
+ * Who calls, by what is known of it: a caller's name is worth nothing without its source, and without a name there is the
+ * address. As an alert says it.
+ */
+export function callerKey(row: DetectedCall): Record<string, string> {
+  return row.caller === '' ? { ip: row.ip } : { caller: row.caller, caller_source: row.caller_source };
 }

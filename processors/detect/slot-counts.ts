@@ -6,76 +6,79 @@ const STRIDE = 3;
  * numbers. Counts only grow, and don't depend on the order of arrival.
  */
 export class SlotCounts {
-  #slots: number[] = [];
+  #slots: number[] | null = null;
 
-  /**
-   * Counts a call; false where it is older than what is held: `held` slots up to the newest.
-   */
+  /** Counts a call; false where it is older than what is held: `held` slots up to the newest. */
   add(slot: number, refused: boolean, held: number): boolean {
     const slots = this.#slots;
-    const newest = slots.length === 0 ? slot : (slots[slots.length - STRIDE] as number);
-    if (slot <= newest - held) return false;
-    let at = slots.length;
-    while (at > 0 && (slots[at - STRIDE] as number) > slot) at -= STRIDE;
-    if (at > 0 && slots[at - STRIDE] === slot) {
-      slots[at - 2] = (slots[at - 2] as number) + 1;
-    } else {
-      slots.splice(at, 0, slot, 0, 0);
-      at += STRIDE;
-      slots[at - 2] = 1;
+    if (slots === null) {
+      // A literal has no spare room: most keys never need a second slot.
+      this.#slots = [slot, 1, refused ? 1 : 0];
+      return true;
     }
-    if (refused) slots[at - 1] = (slots[at - 1] as number) + 1;
-    let old = 0;
-    while ((slots[old] as number) <= Math.max(newest, slot) - held) old += STRIDE;
-    if (old > 0) slots.splice(0, old);
+    const newest = slots[slots.length - STRIDE] as number;
+    if (slot <= newest - held) return false;
+    let at = slots.length - STRIDE;
+    while (at >= 0 && (slots[at] as number) > slot) at -= STRIDE;
+    if (at < 0 || slots[at] !== slot) {
+      at += STRIDE;
+      slots.splice(at, 0, slot, 0, 0);
+    }
+    slots[at + 1] = (slots[at + 1] as number) + 1;
+    if (refused) slots[at + 2] = (slots[at + 2] as number) + 1;
+    if (slot > newest) {
+      let old = 0;
+      while ((slots[old] as number) <= slot - held) old += STRIDE;
+      if (old > 0) slots.splice(0, old);
+    }
     return true;
   }
 
   /** All calls held. */
   total(): number {
+    const slots = this.#slots ?? [];
     let sum = 0;
-    for (let i = 1; i < this.#slots.length; i += STRIDE) sum += this.#slots[i] as number;
+    for (let i = 1; i < slots.length; i += STRIDE) sum += slots[i] as number;
     return sum;
   }
 
-  /**
-   * Visits slots in order with the calls by which a bucket would be overdrawn if it were just full at the start of the worst
-   * span that ends there: the largest, over all spans, of calls - gain × length.
-   */
-  overdraw(gainPerSlot: number, visit: (slot: number, excess: number) => void): void {
-    let excess = 0;
+  /** Visits slots in order, from `from` on, with what the `span` of slots that ends there holds. */
+  visit(from: number, span: number, gainPerSlot: number, visit: (sums: SlotSums) => void): void {
+    const slots = this.#slots ?? [];
+    let first = 0;
     let last = 0;
-    for (let i = 0; i < this.#slots.length; i += STRIDE) {
-      const slot = this.#slots[i] as number;
-      // Slots without a call between the last and this one only fill the bucket.
-      if (i > 0) excess = Math.max(0, excess - gainPerSlot * (slot - last - 1));
-      excess = Math.max(0, excess) + (this.#slots[i + 1] as number) - gainPerSlot;
-      visit(slot, excess);
-      last = slot;
-    }
-  }
-
-  /** Visits slots in order with the calls and refused calls, and slots that hold refused ones, of the `span` that ends there. */
-  sums(
-    span: number,
-    visit: (slot: number, calls: number, refused: number, slotsRefused: number) => void,
-  ): void {
-    const slots = this.#slots;
-    let from = 0;
-    let calls = 0;
-    let refused = 0;
-    let slotsRefused = 0;
+    let excess = 0;
+    let [calls, refused, slotsRefused] = [0, 0, 0];
     for (let i = 0; i < slots.length; i += STRIDE) {
       const slot = slots[i] as number;
-      calls += slots[i + 1] as number;
-      refused += slots[i + 2] as number;
-      if ((slots[i + 2] as number) > 0) slotsRefused++;
-      for (; (slots[from] as number) <= slot - span; from += STRIDE) {
-        calls -= slots[from + 1] as number;
-        refused -= slots[from + 2] as number;
-        if ((slots[from + 2] as number) > 0) slotsRefused--;
+      const [here, refusedHere] = [slots[i + 1] as number, slots[i + 2] as number];
+      // Slots without a call between the last and this one only fill the bucket.
+      if (i > 0) excess = Math.max(0, excess - gainPerSlot * (slot - last - 1));
+      excess = Math.max(0, excess) + here - gainPerSlot;
+      last = slot;
+      calls += here;
+      refused += refusedHere;
+      if (refusedHere > 0) slotsRefused++;
+      for (; (slots[first] as number) <= slot - span; first += STRIDE) {
+        calls -= slots[first + 1] as number;
+        refused -= slots[first + 2] as number;
+        if ((slots[first + 2] as number) > 0) slotsRefused--;
       }
-      visit(slot, calls, refused, slotsRefused);
+      if (slot >= from) visit({ slot, calls, refused, slotsRefused, excess });
     }
   }
+}
+
+export interface SlotSums {
+  readonly slot: number;
+  /** Of the span that ends with the slot. */
+  readonly calls: number;
+  readonly refused: number;
+  /** Slots of it that hold refused calls. */
+  readonly slotsRefused: number;
+  /**
+   * Calls by which a bucket is overdrawn that gains `gainPerSlot`: the largest, over all runs of slots that end here,
+   * of calls - gain × length.
+   */
+  readonly excess: number;
 }

@@ -4,6 +4,9 @@ import type { Detector, DetectorDeps } from '../detector.ts';
 import { compileMatch } from '../match.ts';
 import { callerKey } from '../observation.ts';
 
+/** A pair may wait for its verdict by this much: there may be as many undecided as keys. */
+const SWEEP_MS = 10_000;
+
 interface CallerState {
   used: boolean;
   firstMs: number;
@@ -31,16 +34,16 @@ export function firstSeen(rule: RuleOf<'first_seen'>, { episodes, latenessMs }: 
   const callers = new BoundedKeys<CallerState>(rule.max_keys);
   const pairs = new BoundedKeys<PairState>(rule.max_keys);
   const undecided = new Set<PairState>();
+  let sweptMs = 0;
 
   return {
     rule,
     horizonMs: rule.episode_s * 1000,
-    observe({ row, atMs, recordedMs }) {
+    observe({ row, atMs, recordedMs, who, serverTool }) {
       if (row.tool === '' || row.caller === '' || !matches(row)) return;
-      const callerText = `${row.caller_source}\0${row.caller}`;
-      const caller = callers.get(callerText) ?? callers.add(callerText, { used: false, firstMs: atMs });
+      const caller = callers.get(who) ?? callers.add(who, { used: false, firstMs: atMs });
       if (atMs < caller.firstMs) caller.firstMs = atMs;
-      const text = `${callerText}\0${row.server}\0${row.tool}`;
+      const text = `${who}\0${serverTool}`;
       const pair = pairs.get(text);
       if (pair === undefined) {
         const key = { ...callerKey(row), server: row.server, tool: row.tool };
@@ -59,6 +62,8 @@ export function firstSeen(rule: RuleOf<'first_seen'>, { episodes, latenessMs }: 
       }
     },
     sweep(watermarkMs) {
+      if (watermarkMs - sweptMs < SWEEP_MS) return;
+      sweptMs = watermarkMs;
       for (const pair of undecided) {
         const { key, caller, eventId, deadlineMs } = pair.undecided as NonNullable<PairState['undecided']>;
         if (deadlineMs > watermarkMs) continue;

@@ -3,8 +3,8 @@ import { BoundedKeys } from '../bounded-keys.ts';
 import type { Detector, DetectorDeps } from '../detector.ts';
 import type { Finding } from '../episodes.ts';
 import { compileMatch } from '../match.ts';
-import type { Observation } from '../observation.ts';
-import { SlotCounts } from '../slot-counts.ts';
+import type { DetectedCall, Observation } from '../observation.ts';
+import { SlotCounts, type SlotSums } from '../slot-counts.ts';
 
 /** Slots that a window is divided into. */
 export const SLOTS = 12;
@@ -13,26 +13,25 @@ const SHOWN = 5;
 
 interface SlottedState {
   used: boolean;
-  readonly key: Readonly<Record<string, string>>;
   readonly counts: SlotCounts;
-  readonly shown: string[];
-}
-
-/** What is over at the end of a slot, and by how much of the firing limit (1: just over it). */
-export interface SlotFinding {
-  readonly slot: number;
-  readonly load: number;
-  readonly values: Readonly<Record<string, number>>;
+  /** Newest events, once there are enough calls to matter. */
+  shown: string[] | null;
 }
 
 export interface SlottedRule {
   readonly rule: RuleOf<'rate_limit_abuse' | 'runaway_loop'>;
-  key(observation: Observation): { text: string; fields: () => Record<string, string> } | null;
+  /** Text that tells keys apart; `''` where the call has none. */
+  key(observation: Observation): string;
+  /** The key of a call as an alert says it. */
+  fields(row: DetectedCall): Record<string, string>;
   /** Whether so few calls can't be over any limit: then nothing else is asked. */
   harmless(total: number): boolean;
-  /** Visits each slot whose load is above 0; a load only grows with more calls. */
-  judge(counts: SlotCounts, visit: (finding: SlotFinding) => void): void;
-  summary(finding: SlotFinding, key: Readonly<Record<string, string>>): string;
+  /** Tokens that a bucket gains in a slot. */
+  readonly gainPerSlot: number;
+  /** What there is at the end of a slot, by the firing limit: it fires from 1 on. It only grows with more calls. */
+  load(sums: SlotSums): number;
+  values(sums: SlotSums): Record<string, number>;
+  summary(sums: SlotSums, key: Readonly<Record<string, string>>): string;
 }
 
 /**
@@ -54,34 +53,37 @@ export function slottedDetector(slotted: SlottedRule, { episodes, latenessMs }: 
       const { row, atMs, recordedMs } = observation;
       if (!observation.once || !matches(row)) return;
       const key = slotted.key(observation);
-      if (key === null) return;
-      let state = keys.get(key.text);
-      if (state === undefined) {
-        state = keys.add(key.text, { used: false, key: key.fields(), counts: new SlotCounts(), shown: [] });
-      }
+      if (key === '') return;
+      const state = keys.get(key) ?? keys.add(key, { used: false, counts: new SlotCounts(), shown: null });
       const slot = Math.floor(atMs / slotMs);
       if (!state.counts.add(slot, row.outcome === 'rate_limited', held)) {
         late++;
         return;
       }
-      if (state.shown.length === SHOWN) state.shown.shift();
-      state.shown.push(row.event_id);
-      if (slotted.harmless(state.counts.total())) return;
-      const { shown, key: fields } = state;
-      slotted.judge(state.counts, (found) => {
-        // Slots before this call's own are as they were.
-        if (found.slot < slot) return;
-        if (found.load >= 1) {
+      if (slotted.harmless(state.counts.total())) {
+        state.shown = null;
+        return;
+      }
+      state.shown ??= [];
+      const { shown } = state;
+      if (shown.length === SHOWN) shown.shift();
+      shown.push(row.event_id);
+      const fields = slotted.fields(row);
+      // Slots before this call's own are as they were.
+      state.counts.visit(slot, SLOTS, slotted.gainPerSlot, (sums) => {
+        const load = slotted.load(sums);
+        if (load < rule.resolve_share) return;
+        if (load >= 1) {
           const finding: Finding = {
             key: fields,
-            startMs: (found.slot + 1 - SLOTS) * slotMs,
-            endMs: (found.slot + 1) * slotMs,
-            values: found.values,
-            summary: () => slotted.summary(found, fields),
+            startMs: (sums.slot + 1 - SLOTS) * slotMs,
+            endMs: (sums.slot + 1) * slotMs,
+            values: slotted.values(sums),
+            summary: () => slotted.summary(sums, fields),
             evidence: shown,
           };
           episodes.over(rule, finding, recordedMs);
-        } else if (found.load >= rule.resolve_share && episodes.isFiring(rule.id, fields))
+        } else if (episodes.isFiring(rule.id, fields))
           episodes.keep(rule.id, fields, recordedMs, row.event_id);
       });
     },

@@ -89,12 +89,11 @@ export function windowedDetector<W>(
     rule,
     horizonMs: rule.baseline_windows * windowMs + latenessMs + rule.episode_s * 1000,
     observe(observation, watermarkMs) {
-      const { row, atMs, recordedMs } = observation;
+      const { row, atMs, recordedMs, serverTool } = observation;
       if (!observation.once || row.tool === '' || !windowed.wants(observation) || !matches(row)) return;
-      const keyText = `${row.server}\0${row.tool}`;
       const state =
-        keys.get(keyText) ??
-        keys.add(keyText, {
+        keys.get(serverTool) ??
+        keys.add(serverTool, {
           used: false,
           server: row.server,
           tool: row.tool,
