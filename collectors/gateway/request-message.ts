@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { isAmbiguous } from '../rpc/find-value.ts';
 import { asObject, isRequestId, type JsonObject, protocolOfMeta, type RequestId } from '../rpc/message.ts';
 import { messagesOf } from '../stdio/feed.ts';
 
@@ -40,6 +41,9 @@ const HEADER_MISMATCH = -32020;
 
 const NO_BATCHES_FROM = '2025-06-18';
 const STATELESS_FROM = '2026-07-28';
+/** What rules go by: a server that reads them otherwise would be given another call than was allowed. */
+const MEMBERS = ['jsonrpc', 'id', 'method', 'params'];
+const PARAMS = ['name', 'uri', 'arguments', '_meta'];
 const BYTE_ORDER_MARK = 0xfeff;
 
 type Header = (name: string) => string | undefined;
@@ -63,6 +67,8 @@ export function readPosted(body: Uint8Array, header: Header): Posted | BodyFault
   const posted: Posted = { messages, requests: messages.flatMap(requestOf), isBatch };
   if (isBatch && (value as unknown[]).length === 0)
     return { status: 400, code: INVALID_REQUEST, why: 'an empty batch', posted };
+  if (messages.some(([, own]) => isAmbiguous(own, [], MEMBERS) || isAmbiguous(own, ['params'], PARAMS)))
+    return { status: 400, code: INVALID_REQUEST, why: 'a member is repeated, or in another case', posted };
   const version = header('mcp-protocol-version');
   if (isBatch && version !== undefined && version >= NO_BATCHES_FROM)
     return {

@@ -21,6 +21,48 @@ export function findValue(text: string, path: readonly (string | number)[]): Spa
   return end < 0 ? undefined : { start: at, end };
 }
 
+/**
+ * Whether readers of JSON may differ on what an object's members of these names are: one is repeated (some take the
+ * first, `JSON.parse` the last), or written in another case (Go's `encoding/json` takes it all the same). False where
+ * there is no object at `path`.
+ */
+export function isAmbiguous(text: string, path: readonly string[], names: readonly string[]): boolean {
+  const start = findValue(text, path)?.start ?? -1;
+  const seen = new Set<string>();
+  let at = start < 0 || text.charCodeAt(start) !== OPEN_OBJECT ? -1 : skipSpace(text, start + 1);
+  while (at >= 0 && text.charCodeAt(at) === QUOTE) {
+    const keyEnd = skipString(text, at);
+    if (keyEnd < 0) return false;
+    const name = shortKey(text, at, keyEnd);
+    if (name !== undefined && names.includes(name.toUpperCase().toLowerCase())) {
+      if (!names.includes(name) || seen.has(name)) return true;
+      seen.add(name);
+    }
+    at = skipSpace(text, keyEnd);
+    if (text.charCodeAt(at) !== COLON) return false;
+    at = skipValue(text, skipSpace(text, at + 1));
+    if (at < 0) return false;
+    at = skipSpace(text, at);
+    if (text.charCodeAt(at) !== COMMA) return false;
+    at = skipSpace(text, at + 1);
+  }
+  return false;
+}
+
+/** Longest way to write a name that is looked for: each unit of it as an escape. */
+const LONGEST_KEY = 128;
+
+function shortKey(text: string, start: number, end: number): string | undefined {
+  if (end - start > LONGEST_KEY) return undefined;
+  const written = text.slice(start + 1, end - 1);
+  if (!written.includes('\\')) return written;
+  try {
+    return JSON.parse(text.slice(start, end)) as string;
+  } catch {
+    return undefined;
+  }
+}
+
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 const COMMA = 0x2c;

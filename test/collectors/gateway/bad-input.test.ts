@@ -32,6 +32,10 @@ describe("a request that is wrong gets an error in the protocol's own form", () 
     ['no message', '"text"', {}, 400, -32600],
     ['an empty batch', '[]', {}, 400, -32600],
     ['a batch of a revision without', `[${call()}]`, { 'mcp-protocol-version': '2025-06-18' }, 400, -32600],
+    ['a name twice', call().replace('"name":', '"name":"safe","name":'), {}, 400, -32600],
+    ['a name twice, one escaped', call().replace('"name":', '"n\\u0061me":"safe","name":'), {}, 400, -32600],
+    ['a name in capitals too', call().replace('"name":', '"Name":"other","name":'), {}, 400, -32600],
+    ['a method in capitals', call().replace('"method"', '"METHOD"'), {}, 400, -32600],
     ['compressed', call(), { 'content-encoding': 'gzip' }, 415, -32600],
     [
       'another method in the header',
