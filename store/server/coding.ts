@@ -1,8 +1,9 @@
 import { promisify } from 'node:util';
 import * as zlib from 'node:zlib';
 import { ClickHouseException } from './exception.ts';
+import { readLz4Frames } from './lz4-frame.ts';
 
-/** HTTP content codings, by name: those that Node has of ClickHouse's. */
+/** HTTP content codings, by name: those that Node has of ClickHouse's. LZ4 is read too, and not written. */
 const CODINGS = {
   gzip: { pack: promisify(zlib.gzip), unpack: promisify(zlib.gunzip) },
   deflate: { pack: promisify(zlib.deflate), unpack: promisify(zlib.inflate) },
@@ -37,6 +38,7 @@ export const pack = (coding: Coding, data: Buffer): Promise<Buffer> =>
 /** @throws ClickHouseException NOT_IMPLEMENTED, TOO_LARGE_SIZE, CANNOT_DECOMPRESS */
 export async function unpack(name: string, data: Buffer, maxBytes: number): Promise<Buffer> {
   if (name === '' || name === 'identity') return data;
+  if (name === 'lz4') return readLz4Frames(data, maxBytes);
   if (!isCoding(name))
     throw new ClickHouseException('NOT_IMPLEMENTED', `Unknown Content-Encoding ${name.slice(0, 32)}`, 415);
   const { unpack } = CODINGS[name];

@@ -1,3 +1,5 @@
+import { ClickHouseException } from './exception.ts';
+
 /** A piece of a statement: where it stands, and what it says. Comments and white space are none. */
 export interface Token {
   readonly kind: 'word' | 'quoted' | 'string' | 'number' | 'sign';
@@ -7,14 +9,18 @@ export interface Token {
   readonly text: string;
 }
 
-const WORD = /[A-Za-z_\u0080-\uffff][A-Za-z0-9_$\u0080-\uffff]*/y;
-const NUMBER = /[0-9][A-Za-z0-9_.]*/y;
+const WORD = /[A-Za-z_][A-Za-z0-9_$]*/y;
+const NUMBER = /[0-9]+/y;
 const HEREDOC = /\$[A-Za-z0-9_]*\$/y;
-const SPACE = /[\s\u0000\ufeff\u200b]+/y;
+/** Outside quotes ClickHouse has no other use for what is not ASCII than as white space, or as quotes (below). */
+const SPACE = /[\s\u0000-\u001f\u0080-\uffff]+/y;
+/** ‘ ’ “ ”: the engine takes them for quotes too. Nobody needs them, and what they hide is not to be guessed. */
+const CURLY = /[\u2018\u2019\u201c\u201d]/;
 
 /**
  * The tokens of a statement in ClickHouse's dialect, one at a time and in linear time. What is not closed (a quote, a
  * comment) reaches to the end, where the engine's own parser refuses it.
+ * @throws ClickHouseException SYNTAX_ERROR for typographic quotes outside others
  */
 export function* tokens(sql: string): Generator<Token> {
   let at = 0;
@@ -25,6 +31,11 @@ export function* tokens(sql: string): Generator<Token> {
   while (at < sql.length) {
     const space = match(SPACE);
     if (space !== undefined) {
+      if (CURLY.test(space))
+        throw new ClickHouseException(
+          'SYNTAX_ERROR',
+          'Typographic quotes are not supported: use straight ones',
+        );
       at += space.length;
       continue;
     }

@@ -56,8 +56,17 @@ export function lz4Compress(input: Buffer): Buffer {
  */
 export function lz4Decompress(input: Buffer, size: number): Buffer | null {
   const out = Buffer.allocUnsafe(size);
+  return lz4DecompressInto(input, out, 0) === size ? out : null;
+}
+
+/**
+ * Writes what a block holds to `out` from `from` on; matches may reach into what stands before.
+ * @returns where it ends, or null where the input is no block or does not fit
+ */
+export function lz4DecompressInto(input: Buffer, out: Buffer, from: number): number | null {
+  const size = out.length;
   let at = 0;
-  let to = 0;
+  let to = from;
   const length = (nibble: number): number => {
     let value = nibble;
     if (nibble === 15) {
@@ -75,7 +84,7 @@ export function lz4Decompress(input: Buffer, size: number): Buffer | null {
     if (at + count > input.length || to + count > size) return null;
     to += input.copy(out, to, at, at + count);
     at += count;
-    if (at >= input.length) break;
+    if (at >= input.length) return to;
     if (at + 2 > input.length) return null;
     const distance = input.readUInt16LE(at);
     at += 2;
@@ -84,5 +93,6 @@ export function lz4Decompress(input: Buffer, size: number): Buffer | null {
     if (distance >= matched) to += out.copy(out, to, to - distance, to - distance + matched);
     else for (const end = to + matched; to < end; to++) out[to] = out[to - distance] as number;
   }
-  return to === size ? out : null;
+  // A block ends with literals; only one without any byte does not.
+  return input.length === 0 ? to : null;
 }

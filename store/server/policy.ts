@@ -71,10 +71,23 @@ export const HARMLESS_TABLE_FUNCTIONS: ReadonlySet<string> = new Set([
   'viewexplain',
 ]);
 
-/** Ordinary functions that read files, dictionaries or the server's insides. */
-const HARMFUL_FUNCTIONS = ['file', 'catboost', 'catboostevaluate', 'addresstoline', 'addresstosymbol'];
+/** Ordinary functions that read files, ask services elsewhere, or show the server's insides. */
+const HARMFUL_FUNCTIONS = [
+  'file',
+  'catboost',
+  'catboostevaluate',
+  'aiclassify',
+  'aigenerate',
+  'aiembed',
+  'aiextract',
+  'aitranslate',
+  'showcertificate',
+  'getserversetting',
+  'addresstoline',
+  'addresstosymbol',
+];
 
-/** Database engines and table engines that reach outside are refused by name wherever a statement calls them. */
+/** Engines and dictionary sources that reach outside, or name the server's disks: refused wherever they are called. */
 const HARMFUL_ENGINES = [
   'mysql',
   'postgresql',
@@ -93,6 +106,12 @@ const HARMFUL_ENGINES = [
   'executablepool',
   'filelog',
   'filesystem',
+  'http',
+  'clickhouse',
+  'cassandra',
+  'library',
+  'executable_pool',
+  'disk',
 ];
 
 /**

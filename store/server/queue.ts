@@ -22,6 +22,7 @@ export class FairQueue {
    * @throws ClickHouseException TOO_MANY_SIMULTANEOUS_QUERIES, QUERY_WAS_CANCELLED
    */
   async take(principal: string, signal: AbortSignal): Promise<() => void> {
+    if (signal.aborted) throw cancelled();
     if (this.#free > 0) {
       this.#free--;
       return this.#once();
@@ -41,7 +42,7 @@ export class FairQueue {
         line.splice(line.indexOf(mine), 1);
         if (line.length === 0) this.#lines.delete(principal);
         this.#waiting--;
-        reject(new ClickHouseException('QUERY_WAS_CANCELLED', 'Query was cancelled'));
+        reject(cancelled());
       };
       line.push(mine);
       this.#lines.set(principal, line);
@@ -73,3 +74,6 @@ export class FairQueue {
     waiter?.(this.#once());
   }
 }
+
+const cancelled = (): ClickHouseException =>
+  new ClickHouseException('QUERY_WAS_CANCELLED', 'Query was cancelled');

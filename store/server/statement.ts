@@ -34,7 +34,8 @@ export interface Uses {
 /**
  * Takes a statement apart as far as this server needs: one statement only, no files of the server's side, what it
  * calls, and where an insert's rows begin.
- * @throws ClickHouseException SYNTAX_ERROR (nothing, or more than one), INTO_OUTFILE_NOT_ALLOWED, BAD_ARGUMENTS
+ * @throws ClickHouseException SYNTAX_ERROR (nothing, or more than one), INTO_OUTFILE_NOT_ALLOWED, BAD_ARGUMENTS,
+ *   ACCESS_DENIED
  */
 export function readStatement(sql: string): Statement {
   const uses = { calls: new Set<string>(), systemTables: new Set<string>() };
@@ -61,12 +62,13 @@ export function readStatement(sql: string): Statement {
       }
       if (token.text === ')') depth--;
     }
-    if (firstWord === '' && token.text !== '(') firstWord = token.kind === 'word' ? token.text : '?';
+    if (firstWord === '' && !'(;'.includes(token.text)) firstWord = token.kind === 'word' ? token.text : '?';
     else if (secondWord === '' && token.text !== '(') secondWord = token.kind === 'word' ? token.text : '?';
     if (previous?.text === '.' && beforePrevious?.text.toLowerCase() === 'system')
       uses.systemTables.add(token.text.toLowerCase());
+    refuseFiles(token, previous);
+    if (applied(token, previous, beforePrevious)) uses.calls.add(token.text.toLowerCase());
     if (token.kind === 'word') {
-      refuseFiles(token, previous);
       if (token.text === 'select' || token.text === 'with') isSelect = true;
       if (firstWord === 'insert' && depth === 0 && !isSelect) {
         if (token.text === 'settings') settingsAt ??= token.start;
@@ -111,7 +113,19 @@ export function readStatement(sql: string): Statement {
   };
 }
 
+/** `* APPLY f` and `* APPLY(f)` call f. */
+const applied = (token: Token, previous: Token | null, before: Token | null): boolean =>
+  token.kind !== 'sign' &&
+  (previous?.text === 'apply' || (previous?.text === '(' && before?.text === 'apply'));
+
 function refuseFiles(token: Token, previous: Token | null): void {
+  // What is not compared letter by letter elsewhere must not be spelled in another way.
+  if (token.kind === 'quoted' && token.text.includes('\\'))
+    throw new ClickHouseException('SYNTAX_ERROR', 'Escapes in quoted names are not supported');
+  // The engine takes a table's name for a file's where it looks like one.
+  const isTable = previous !== null && ['from', 'join', 'into', 'table', '.'].includes(previous.text);
+  if (isTable && (token.kind === 'string' || (token.kind === 'quoted' && token.text.includes('/'))))
+    throw new ClickHouseException('ACCESS_DENIED', 'Not enough privileges. Files are not read here');
   if (token.text === 'outfile' && previous?.text === 'into')
     throw new ClickHouseException('INTO_OUTFILE_NOT_ALLOWED', 'INTO OUTFILE is not allowed');
   if (token.text === 'infile' && previous?.text === 'from')
