@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setImmediate as breath } from 'node:timers/promises';
 import { messageOf, ToolmeterError } from '../../core/errors.ts';
 import type { Log } from '../../core/log.ts';
 import { compressBlocks, decompressBlocks } from './blocks.ts';
@@ -60,7 +61,7 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     const raw = await readBody(request);
     const uncoded = await unpack(request.headers['content-encoding'] ?? '', raw, options.maxBodyBytes);
     const body = asked.decompress
-      ? Buffer.concat([...decompressBlocks(uncoded, options.maxBodyBytes)])
+      ? await unhurried(decompressBlocks(uncoded, options.maxBodyBytes))
       : uncoded;
     return divide(asked.query, body);
   };
@@ -245,6 +246,7 @@ async function send(
   if (asked.compress) {
     for (const block of compressBlocks(result.body)) {
       if (!response.write(block)) await drained(response);
+      await breath();
     }
     return void response.end();
   }
@@ -265,4 +267,14 @@ function drained(response: ServerResponse): Promise<void> {
     response.on('drain', go);
     response.on('close', go);
   });
+}
+
+/** All blocks as one; other requests have their turn between two. */
+async function unhurried(blocks: Iterable<Buffer>): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  for (const block of blocks) {
+    parts.push(block);
+    await breath();
+  }
+  return Buffer.concat(parts);
 }

@@ -10,6 +10,7 @@ import { promisify } from 'node:util';
 /** Exact, so that a run next year compares the same servers. Version 1 of `mcp` has FastMCP, version 2 MCPServer. */
 const ENVIRONMENTS = {
   'mcp-1': ['mcp==1.30.0'],
+  clickhouse: ['clickhouse-connect==1.12.0', 'lz4==4.4.5'],
   'mcp-2': ['mcp==2.3.0', 'mcp-server-time==2026.10.19'],
 } as const;
 export type PythonEnvironment = keyof typeof ENVIRONMENTS;
