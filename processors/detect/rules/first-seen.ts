@@ -14,11 +14,11 @@ interface CallerState {
 
 interface PairState {
   used: boolean;
+  readonly caller: CallerState;
   firstMs: number;
   /** Set until it is decided whether it is news. */
   undecided: {
     readonly key: Readonly<Record<string, string>>;
-    readonly caller: CallerState;
     eventId: string;
     readonly deadlineMs: number;
   } | null;
@@ -41,22 +41,31 @@ export function firstSeen(rule: RuleOf<'first_seen'>, { episodes, latenessMs }: 
     horizonMs: rule.episode_s * 1000,
     observe({ row, atMs, recordedMs, who, serverTool }) {
       if (row.tool === '' || row.caller === '' || !matches(row)) return;
-      const caller = callers.get(who) ?? callers.add(who, { used: false, firstMs: atMs });
-      if (atMs < caller.firstMs) caller.firstMs = atMs;
       const text = `${who}\0${serverTool}`;
       const pair = pairs.get(text);
       if (pair === undefined) {
-        const key = { ...callerKey(row), server: row.server, tool: row.tool };
+        const caller = callers.get(who) ?? callers.add(who, { used: false, firstMs: atMs });
+        if (atMs < caller.firstMs) caller.firstMs = atMs;
         const added: PairState = {
           used: false,
+          caller,
           firstMs: atMs,
-          undecided: { key, caller, eventId: row.event_id, deadlineMs: recordedMs + latenessMs },
+          undecided: {
+            key: { ...callerKey(row), server: row.server, tool: row.tool },
+            eventId: row.event_id,
+            deadlineMs: recordedMs + latenessMs,
+          },
         };
         pairs.add(text, added);
         undecided.add(added);
         // What is undecided is bounded as what is held is.
         if (undecided.size > rule.max_keys) undecided.delete(undecided.values().next().value as PairState);
-      } else if (atMs < pair.firstMs) {
+        return;
+      }
+      // Kept at hand: a caller in use is one whose pairs are.
+      pair.caller.used = true;
+      if (atMs < pair.caller.firstMs) pair.caller.firstMs = atMs;
+      if (atMs < pair.firstMs) {
         pair.firstMs = atMs;
         if (pair.undecided !== null) pair.undecided.eventId = row.event_id;
       }
@@ -65,11 +74,11 @@ export function firstSeen(rule: RuleOf<'first_seen'>, { episodes, latenessMs }: 
       if (watermarkMs - sweptMs < SWEEP_MS) return;
       sweptMs = watermarkMs;
       for (const pair of undecided) {
-        const { key, caller, eventId, deadlineMs } = pair.undecided as NonNullable<PairState['undecided']>;
+        const { key, eventId, deadlineMs } = pair.undecided as NonNullable<PairState['undecided']>;
         if (deadlineMs > watermarkMs) continue;
         undecided.delete(pair);
         pair.undecided = null;
-        const knownMs = pair.firstMs - caller.firstMs;
+        const knownMs = pair.firstMs - pair.caller.firstMs;
         if (knownMs < rule.learn_s * 1000 || knownMs === 0) continue;
         episodes.over(
           rule,

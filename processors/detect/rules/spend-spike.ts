@@ -8,6 +8,8 @@ import { compileMatch } from '../match.ts';
 const SHOWN = 10;
 /** Factors are taken to a millionth: money is integers. */
 const MILLION = 1_000_000n;
+/** The largest amount that is written: Decimal(38, 12). Untrusted costs may add up to more. */
+const MOST: Pico = 10n ** 38n - 1n;
 
 interface Window {
   readonly index: number;
@@ -55,7 +57,7 @@ export function spendSpike(rule: RuleOf<'spend_spike'>, { episodes, latenessMs }
     const mad = middle(totals.map((total) => (total > usual ? total - usual : usual - total)));
     const bounds = [least, (usual * ratio) / MILLION, usual + (mad * deviations) / MILLION];
     state.usual = usual;
-    state.limit = bounds.reduce((a, b) => (b > a ? b : a));
+    state.limit = capped(bounds.reduce((a, b) => (b > a ? b : a)));
   };
 
   return {
@@ -90,7 +92,7 @@ export function spendSpike(rule: RuleOf<'spend_spike'>, { episodes, latenessMs }
         windows.splice(at, 0, window);
         while ((windows[0] as Window).index < newest - rule.baseline_windows - 2) windows.shift();
       }
-      window.total += cost;
+      window.total = capped(window.total + cost);
       if (window.shown.length < SHOWN) window.shown.push(row.event_id);
       if (state.limitOf !== index) setLimit(state, index);
       if (state.limit === null || window.total < state.limit) return;
@@ -115,6 +117,8 @@ export function spendSpike(rule: RuleOf<'spend_spike'>, { episodes, latenessMs }
     counts: () => ({ keys: keys.size, evicted: keys.evicted, late }),
   };
 }
+
+const capped = (amount: Pico): Pico => (amount > MOST ? MOST : amount);
 
 /** The lower median. */
 function middle(values: Pico[]): Pico {

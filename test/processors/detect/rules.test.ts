@@ -233,6 +233,12 @@ describe('spend spike', () => {
     ],
     ['refunds', hours(60, (hour) => (hour > 40 ? '-90' : '0.9'))],
   ])('not on %s', (_, calls) => expect(feed(engineOf(rule), calls, START + 4 * DAY)).toEqual([]));
+  it('writes no more than an amount holds', () => {
+    const most = '99999999999999999999999999.999999999999';
+    const calls = hours(42, (hour) => (hour === 40 ? most : '0.9'));
+    const alerts = feed(engineOf(rule), calls, START + 3 * DAY);
+    expect(alerts.at(-1)?.amounts.spend).toBe(most);
+  });
   it('takes hours without a call as hours without spend', () => {
     const calls = [
       ...hours(1, () => '0.9'),
