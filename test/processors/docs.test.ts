@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { expect, it } from 'vitest';
 import { readDirectory } from '../../processors/attribute/index.ts';
 import { readOverlay } from '../../processors/cost/overlay.ts';
+import { readDetectRules } from '../../processors/detect/index.ts';
 
 /** The YAML blocks of a page. */
 function blocks(page: string): string[] {
@@ -13,6 +14,7 @@ function blocks(page: string): string[] {
 it.each([
   ['directory.md', readDirectory],
   ['cost.md', readOverlay],
+  ['detection.md', readDetectRules],
 ] as const)('the examples in %s are valid', (page, read) => {
   expect(blocks(page).length).toBeGreaterThan(0);
   for (const block of blocks(page)) expect(read(block, page)).toMatchObject({ ok: true });
