@@ -21,11 +21,12 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'toolmeter-server-'));
   const store = await openStore({ path: path(), database: 'meter', log: silentLog });
   await store.close();
-  writing = await startStoreServer(testServerOptions(path(), { database: 'meter' }));
+  writing = await startStoreServer(testServerOptions(path(), { database: 'meter', maxWaiting: 1_000 }));
   reading = await startStoreServer(
     testServerOptions(path(), {
       database: 'meter',
       readOnly: true,
+      maxWaiting: 1_000,
       maxExecutionS: 1,
       maxMemoryBytes: 256 * 1024 * 1024,
       maxResultBytes: 100_000,
@@ -368,4 +369,27 @@ describe('many at once', () => {
     await expect(fetch(`${draining.url}/ping`)).rejects.toThrow();
     expect((await ask(writing, 'SELECT 1')).text).toBe('1\n');
   });
+});
+
+it('values stay with their statement while others run beside, in this interface and in the embedded client', async () => {
+  const store = await openStore({ path: path(), database: 'meter', log: silentLog });
+  const client = await store.newClient();
+  const over = async (n: number): Promise<void> => {
+    const param_x = `http-${n}-${'x'.repeat(n % 50)}`;
+    const { text } = await ask(
+      n % 2 === 0 ? writing : reading,
+      'SELECT {x:String}, sum(number) FROM numbers(1000)',
+      { param_x },
+    );
+    expect(text).toBe(`${param_x}\t499500\n`);
+  };
+  const beside = async (n: number): Promise<void> => {
+    const [row] = await client.query('SELECT {x:String} AS x', { x: `embedded-${n}` });
+    expect(row).toEqual({ x: `embedded-${n}` });
+  };
+  try {
+    await Promise.all(Array.from({ length: 200 }, (_, n) => (n % 4 === 3 ? beside(n) : over(n))));
+  } finally {
+    await store.close();
+  }
 });
