@@ -53,6 +53,7 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
   const stopping = new AbortController();
   const running = new Set<Promise<void>>();
   let heldBytes = 0;
+  let closing = false;
 
   const statementOf = async (
     request: IncomingMessage,
@@ -99,6 +100,8 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
     response.setHeader('X-ClickHouse-Server-Display-Name', 'toolmeter');
     response.setHeader('X-ClickHouse-Timezone', engine.timezone);
     checkOrigin(request.headers, options);
+    // A connection that is kept alive can bring more.
+    if (closing) throw new ClickHouseException('ABORTED', 'Server is shutting down');
     if (url.pathname === '/ping' || url.pathname === '/replicas_status') return void response.end('Ok.\n');
     if (url.pathname !== '/') return void response.writeHead(404).end(`There is no handle ${url.pathname}\n`);
     if (request.method !== 'GET' && request.method !== 'POST')
@@ -155,7 +158,7 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
       response.setHeader('X-ClickHouse-Exception-Code', String(code));
       response.setHeader('Content-Type', 'text/plain; charset=UTF-8');
       // What is left of a body that was refused is not read.
-      if (!request.complete) response.setHeader('Connection', 'close');
+      if (!request.complete || closing) response.setHeader('Connection', 'close');
       if (status === 401) response.setHeader('WWW-Authenticate', 'Basic realm="ClickHouse server HTTP API"');
       response.writeHead(status).end(`${body}\n`);
     });
@@ -179,6 +182,7 @@ export async function startStoreServer(options: StoreServerOptions): Promise<Sto
   return {
     url: `http://${options.host.includes(':') ? `[${options.host}]` : options.host}:${port}`,
     async close(drainMs = 10_000) {
+      closing = true;
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeIdleConnections();
       const timer = setTimeout(() => stopping.abort(), drainMs);
